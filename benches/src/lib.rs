@@ -1,0 +1,1 @@
+//! Shapes and peers shared by the benches.

@@ -1,0 +1,44 @@
+//! Settings of a training run.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How to train.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// Passes over the training examples.
+    pub epochs: usize,
+    /// Examples a step.
+    pub batch_size: usize,
+    /// Fraction of the examples, taken from the end before shuffling, to validate on; 0 for none.
+    pub validation_split: f64,
+    /// Seed of the epochs' orders. (The seed of the weights is given to `Sequential`.)
+    pub seed: u64,
+    /// Threads; 0 means all processors available.
+    pub threads: usize,
+}
+
+impl Default for Fit {
+    /// Keras's defaults: one epoch, batches of 32.
+    fn default() -> Self {
+        Self { epochs: 1, batch_size: 32, validation_split: 0.0, seed: 0, threads: 0 }
+    }
+}
+
+/// How far the current epoch is; read by a progress bar while another thread trains.
+#[derive(Debug, Default)]
+pub struct Progress {
+    epoch: AtomicUsize,
+    step: AtomicUsize,
+}
+
+impl Progress {
+    /// The current epoch, from 1 (0 before training starts), and the steps done in it.
+    pub fn get(&self) -> (usize, usize) {
+        (self.epoch.load(Ordering::Relaxed), self.step.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, epoch: usize, step: usize) {
+        self.epoch.store(epoch, Ordering::Relaxed);
+        self.step.store(step, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,52 @@
+//! What a run reports: each epoch, and the result of an evaluation.
+
+use std::time::Duration;
+
+/// Loss and accuracy over a set of examples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss.
+    pub loss: f64,
+    /// Fraction of examples whose most probable class is their label.
+    pub accuracy: f64,
+}
+
+/// One epoch of training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochReport {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Mean loss over the epoch's steps, each with the weights of its time.
+    pub loss: f64,
+    /// Accuracy over the same.
+    pub accuracy: f64,
+    /// The validation split after the epoch, if there is one.
+    pub validation: Option<Evaluation>,
+    /// Time of the training part alone (shuffle and every step), without validation.
+    pub time: Duration,
+    /// Examples trained on.
+    pub samples: usize,
+    /// Steps taken, a last partial batch included.
+    pub steps: usize,
+    /// Multiply-adds of the dense products, times two: what an engine that skips nothing computes.
+    pub flops: f64,
+}
+
+impl EpochReport {
+    /// Examples a second of the training part.
+    pub fn samples_per_second(&self) -> f64 {
+        self.samples as f64 / self.time.as_secs_f64()
+    }
+
+    /// Dense-equivalent GFLOP/s of the training part.
+    pub fn gflops(&self) -> f64 {
+        self.flops / self.time.as_secs_f64() / 1e9
+    }
+}
+
+/// All epochs of a call of `fit`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// One report an epoch.
+    pub epochs: Vec<EpochReport>,
+}

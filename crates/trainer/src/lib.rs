@@ -1,0 +1,37 @@
+//! Dense classifiers, trained on a CPU.
+//!
+//! ```no_run
+//! use trainer::{Activation, Dense, Fit, Flatten, Loss, Optimizer, Sequential};
+//!
+//! # fn main() -> Result<(), trainer::Error> {
+//! # let train: dataset::Examples<'static> = unimplemented!();
+//! # let test: dataset::Examples<'static> = unimplemented!();
+//! let mut model = Sequential::new([28, 28])
+//!     .layer(Flatten)
+//!     .layer(Dense::new(512, Activation::Relu))
+//!     .layer(Dense::new(10, Activation::Softmax))
+//!     .compile(Optimizer::rmsprop(), Loss::SparseCategoricalCrossentropy)?;
+//! let history = model.fit(train, &Fit { epochs: 5, batch_size: 128, ..Fit::default() })?;
+//! let result = model.evaluate(test)?;
+//! println!("test accuracy {:.4}", result.accuracy);
+//! # Ok(())
+//! # }
+//! ```
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod error;
+mod fit;
+mod history;
+mod layers;
+mod model;
+mod optimizer;
+mod parameters;
+
+pub use error::Error;
+pub use fit::{Fit, Progress};
+pub use history::{EpochReport, Evaluation, History};
+pub use layers::{Activation, Dense, Flatten, Layer};
+pub use model::{Model, Sequential};
+pub use optimizer::{Loss, Optimizer};
+pub use parameters::{DenseLayout, Parameters};

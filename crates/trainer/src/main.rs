@@ -1,0 +1,4 @@
+//! The command line of Flatiron.
+#![forbid(unsafe_code)]
+
+fn main() {}
