@@ -3,8 +3,7 @@
 //! No files, no threads, no knowledge of models: slices and views in, slices and views out.
 #![warn(missing_docs)]
 
-pub mod activation;
 pub mod isa;
+mod simd;
 
-pub use activation::Activation;
 pub use isa::Isa;

@@ -1,0 +1,105 @@
+//! AVX2 and FMA: vectors of eight floats, masks as vectors.
+
+use std::arch::x86_64::*;
+
+use super::{Simd, entry};
+
+/// Proof that the processor has AVX2 and FMA: made by [`run`] alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+entry!(Avx2(()), "avx2,fma");
+
+/// One line an operation: the intrinsic is sound because the token exists.
+macro_rules! operations {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty { $body:expr })*) => {
+        $(#[inline(always)]
+        fn $name(self, $($arg: $ty),*) -> $out {
+            // SAFETY: the token proves the instructions.
+            unsafe { $body }
+        })*
+    };
+}
+
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+    type F = __m256;
+    type I = __m256i;
+    type M = __m256i;
+
+    operations! {
+        splat(x: f32) -> __m256 { _mm256_set1_ps(x) }
+        add(a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
+        sub(a: __m256, b: __m256) -> __m256 { _mm256_sub_ps(a, b) }
+        mul(a: __m256, b: __m256) -> __m256 { _mm256_mul_ps(a, b) }
+        div(a: __m256, b: __m256) -> __m256 { _mm256_div_ps(a, b) }
+        sqrt(a: __m256) -> __m256 { _mm256_sqrt_ps(a) }
+        fma(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fmadd_ps(a, b, c) }
+        fnma(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fnmadd_ps(a, b, c) }
+        max(a: __m256, b: __m256) -> __m256 { _mm256_max_ps(a, b) }
+        min(a: __m256, b: __m256) -> __m256 { _mm256_min_ps(a, b) }
+        if_gt(a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
+            _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b))
+        }
+        round(a: __m256) -> __m256 {
+            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
+        }
+        to_bits(a: __m256) -> __m256i { _mm256_castps_si256(a) }
+        from_bits(a: __m256i) -> __m256 { _mm256_castsi256_ps(a) }
+        splat_i(x: i32) -> __m256i { _mm256_set1_epi32(x) }
+        add_i(a: __m256i, b: __m256i) -> __m256i { _mm256_add_epi32(a, b) }
+        sub_i(a: __m256i, b: __m256i) -> __m256i { _mm256_sub_epi32(a, b) }
+        shr1_i(a: __m256i) -> __m256i { _mm256_srli_epi32::<1>(a) }
+        shl23_i(a: __m256i) -> __m256i { _mm256_slli_epi32::<23>(a) }
+        to_i(a: __m256) -> __m256i { _mm256_cvttps_epi32(a) }
+        prefetch(p: *const f32) -> () { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        first(n: usize) -> __m256i {
+            _mm256_cmpgt_epi32(
+                _mm256_set1_epi32(n.min(8) as i32),
+                _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m256 {
+        // SAFETY: the caller's, and the token.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, x: __m256) {
+        // SAFETY: the caller's, and the token.
+        unsafe { _mm256_storeu_ps(p, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_masked(self, p: *const f32, m: __m256i) -> __m256 {
+        // SAFETY: masked-off lanes are not read.
+        unsafe { _mm256_maskload_ps(p, m) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_masked(self, p: *mut f32, x: __m256, m: __m256i) {
+        // SAFETY: masked-off lanes are not written.
+        unsafe { _mm256_maskstore_ps(p, m, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> __m256 {
+        // SAFETY: the caller's, and the token; eight bytes are read.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()))) }
+    }
+
+    #[inline(always)]
+    fn fold(self, v: [__m256; 2], op: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: the array has two vectors of eight floats.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), v[0]);
+            self.store(lanes.as_mut_ptr().add(8), v[1]);
+        }
+        super::portable::fold_sixteen(lanes, op)
+    }
+}
