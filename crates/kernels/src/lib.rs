@@ -3,7 +3,20 @@
 //! No files, no threads, no knowledge of models: slices and views in, slices and views out.
 #![warn(missing_docs)]
 
+pub mod activation;
+mod aligned;
+pub mod first_layer;
+pub mod gemm;
 pub mod isa;
+mod math;
+pub mod optimizer;
+pub mod panels;
 mod simd;
+mod slices;
+mod view;
 
+pub use activation::Activation;
+pub use aligned::Aligned;
 pub use isa::Isa;
+pub use optimizer::Update;
+pub use view::{MatMut, MatRef};

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Simd, entry};
+use super::{Kernel, Simd, entry};
 
 /// Proof that the processor has AVX2 and FMA: made by [`run`] alone.
 #[derive(Clone, Copy)]
@@ -42,6 +42,12 @@ impl Simd for Avx2 {
         if_gt(a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
             _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b))
         }
+        select(m: __m256i, yes: __m256, no: __m256) -> __m256 {
+            _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m))
+        }
+        eq_bits(a: __m256, b: __m256) -> u32 {
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) as u32
+        }
         round(a: __m256) -> __m256 {
             _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
         }
@@ -60,6 +66,12 @@ impl Simd for Avx2 {
                 _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
             )
         }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the token proves the instructions.
+        unsafe { run(kernel) }
     }
 
     #[inline(always)]

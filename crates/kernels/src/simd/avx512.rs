@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Simd, entry};
+use super::{Kernel, Simd, entry};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and VBMI2: made by [`run`] alone.
 #[derive(Clone, Copy)]
@@ -42,6 +42,10 @@ impl Simd for Avx512 {
         if_gt(a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
             _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes)
         }
+        select(m: __mmask16, yes: __m512, no: __m512) -> __m512 { _mm512_mask_blend_ps(m, no, yes) }
+        eq_bits(a: __m512, b: __m512) -> u32 {
+            u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))
+        }
         round(a: __m512) -> __m512 { _mm512_roundscale_ps::<0>(a) }
         to_bits(a: __m512) -> __m512i { _mm512_castps_si512(a) }
         from_bits(a: __m512i) -> __m512 { _mm512_castsi512_ps(a) }
@@ -57,6 +61,12 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn first(self, n: usize) -> __mmask16 {
         if n >= 16 { u16::MAX } else { (1 << n) - 1 }
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the token proves the instructions.
+        unsafe { run(kernel) }
     }
 
     #[inline(always)]
@@ -99,41 +109,127 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn union_of_nonzeros<const R: usize>(
+    unsafe fn interleave(self, rows: [*const u8; 4], len: usize, words: *mut u32) {
+        let mut k = 0;
+        while k < len {
+            // SAFETY: the caller's, in steps of sixteen.
+            unsafe {
+                let row = |r: usize| _mm512_cvtepu8_epi32(_mm_loadu_si128(rows[r].add(k).cast()));
+                let low = _mm512_or_si512(row(0), _mm512_slli_epi32::<8>(row(1)));
+                let high = _mm512_or_si512(row(2), _mm512_slli_epi32::<8>(row(3)));
+                let all = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+                _mm512_storeu_si512(words.add(k).cast(), all);
+            }
+            k += 16;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn compress(
         self,
-        rows: [*const u8; R],
+        words: *const u32,
         len: usize,
-        out: *mut u32,
+        scale: f32,
+        list: *mut u32,
+        values: *mut f32,
     ) -> usize {
         let mut count = 0;
-        // SAFETY: masked loads read `len` bytes of each row; each compressed store writes sixteen
-        // entries at `count <= k`, and `out` has 64 to spare.
+        let mut k = 0;
+        // SAFETY: the caller's, in steps of sixteen: each writes at most sixteen entries at
+        // `count <= k`.
         unsafe {
-            let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-            let mut k = 0;
+            let scale = _mm512_set1_ps(scale);
+            let mut index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
             while k < len {
-                let left = len - k;
-                let valid = if left >= 64 { u64::MAX } else { (1u64 << left) - 1 };
-                let mut any = _mm512_maskz_loadu_epi8(valid, rows[0].add(k).cast());
-                for row in &rows[1..] {
-                    any = _mm512_or_si512(any, _mm512_maskz_loadu_epi8(valid, row.add(k).cast()));
-                }
-                let mut bits = _mm512_test_epi8_mask(any, any);
-                let mut base = k as i32;
-                while bits != 0 {
-                    let here = bits as u16;
-                    let indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(base));
+                let words = _mm512_loadu_si512(words.add(k).cast());
+                let valid = self.first(len - k);
+                let keep = _mm512_mask_test_epi32_mask(valid, words, words);
+                if keep != 0 {
                     // To a register, then stored whole: a compress to memory is microcoded on
-                    // some processors (142 cycles on Zen 4).
-                    let packed = _mm512_maskz_compress_epi32(here, indices);
-                    _mm512_storeu_si512(out.add(count).cast(), packed);
-                    count += here.count_ones() as usize;
-                    bits >>= 16;
-                    base += 16;
+                    // Zen 4 and 5.
+                    let kept = _mm512_maskz_compress_epi32(keep, index);
+                    _mm512_storeu_si512(list.add(count).cast(), kept);
+                    let kept = _mm512_maskz_compress_epi32(keep, words);
+                    let to = values.add(4 * count);
+                    let put = |at: usize, bytes: __m128i| {
+                        let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+                        _mm512_storeu_ps(to.add(at), _mm512_mul_ps(x, scale));
+                    };
+                    put(0, _mm512_castsi512_si128(kept));
+                    put(16, _mm512_extracti32x4_epi32::<1>(kept));
+                    put(32, _mm512_extracti32x4_epi32::<2>(kept));
+                    put(48, _mm512_extracti32x4_epi32::<3>(kept));
+                    count += keep.count_ones() as usize;
                 }
-                k += 64;
+                index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
+                k += 16;
             }
         }
         count
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(
+        self,
+        from: *const u32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut u32,
+        to_stride: usize,
+    ) {
+        for i in (0..rows).step_by(16) {
+            for j in (0..cols).step_by(16) {
+                // SAFETY: the caller's, in blocks of sixteen by sixteen.
+                unsafe {
+                    let from = from.add(i * from_stride + j);
+                    let to = to.add(j * to_stride + i);
+                    transpose_16(from, from_stride, to, to_stride);
+                }
+            }
+        }
+    }
+}
+
+/// Transposes sixteen rows of sixteen words: pairs of words, then pairs of pairs, then quarters.
+///
+/// # Safety
+/// The processor has AVX-512 F; both blocks are valid.
+#[inline(always)]
+unsafe fn transpose_16(from: *const u32, from_stride: usize, to: *mut u32, to_stride: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        let zero = _mm512_setzero_si512();
+        let mut r = [zero; 16];
+        for (i, row) in r.iter_mut().enumerate() {
+            *row = _mm512_loadu_si512(from.add(i * from_stride).cast());
+        }
+        let mut t = [zero; 16];
+        for i in 0..8 {
+            t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+            t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+        }
+        for i in 0..4 {
+            r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+            r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+            r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+            r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+        }
+        // r[4 i + c] holds, in its 128-bit quarter q, column 4 q + c of rows 4 i to 4 i + 3.
+        for c in 0..4 {
+            let low = _mm512_shuffle_i32x4::<0x88>(r[c], r[4 + c]);
+            let high = _mm512_shuffle_i32x4::<0xdd>(r[c], r[4 + c]);
+            let low_2 = _mm512_shuffle_i32x4::<0x88>(r[8 + c], r[12 + c]);
+            let high_2 = _mm512_shuffle_i32x4::<0xdd>(r[8 + c], r[12 + c]);
+            let columns = [
+                _mm512_shuffle_i32x4::<0x88>(low, low_2),
+                _mm512_shuffle_i32x4::<0x88>(high, high_2),
+                _mm512_shuffle_i32x4::<0xdd>(low, low_2),
+                _mm512_shuffle_i32x4::<0xdd>(high, high_2),
+            ];
+            for (q, column) in columns.into_iter().enumerate() {
+                _mm512_storeu_si512(to.add((4 * q + c) * to_stride).cast(), column);
+            }
+        }
     }
 }

@@ -32,6 +32,7 @@ macro_rules! entry {
         /// # Safety
         /// The processor has the features.
         #[target_feature(enable = $features)]
+        #[inline(never)]
         pub(crate) unsafe fn run<K: $crate::simd::Kernel>(kernel: K) -> K::Output {
             kernel.run($token)
         }
@@ -55,6 +56,9 @@ pub(crate) trait Simd: Copy {
     type I: Copy;
     /// Selects lanes.
     type M: Copy;
+
+    /// Runs `kernel` as a function of its own, compiled for the same instruction set.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
 
     fn splat(self, x: f32) -> Self::F;
     /// A mask of the first `n` lanes; all of them for `n >= LANES`.
@@ -95,6 +99,10 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// `yes` where `a > b`, else `no` (NaN: `no`).
     fn if_gt(self, a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
+    /// `yes` in the lanes of `m`, else `no`.
+    fn select(self, m: Self::M, yes: Self::F, no: Self::F) -> Self::F;
+    /// Bit `i` says whether `a` and `b` are equal in lane `i` (NaN: never).
+    fn eq_bits(self, a: Self::F, b: Self::F) -> u32;
     /// The nearest integer, halves to even.
     fn round(self, a: Self::F) -> Self::F;
 
@@ -111,31 +119,69 @@ pub(crate) trait Simd: Copy {
     /// Folds a vector or two to eight lanes, then in halves: the second half of every reduction.
     fn fold(self, v: [Self::F; 2], op: impl Fn(f32, f32) -> f32) -> f32;
 
-    /// Writes the indices `k < len` at which any of `rows[..][k]` is not zero to `out`, in order;
-    /// returns their number. May write up to 64 entries past the returned number.
+    /// Words of four bytes, one of each row: `words[k] = rows[0][k] | rows[1][k] << 8 | ...`.
     /// # Safety
-    /// Each row is valid for `len` bytes, `out` for `len + 64` entries.
-    unsafe fn union_of_nonzeros<const R: usize>(
+    /// Each row is valid for `len` bytes rounded up to sixteen, `words` for as many words.
+    unsafe fn interleave(self, rows: [*const u8; 4], len: usize, words: *mut u32) {
+        for k in 0..len {
+            // SAFETY: the caller's.
+            unsafe { *words.add(k) = u32::from_le_bytes(rows.map(|row| *row.add(k))) };
+        }
+    }
+
+    /// Lists the indices of the words that are not zero, in order, and writes the four bytes of
+    /// each, as floats times `scale`, to `values`; returns their number.
+    /// # Safety
+    /// `words` is valid for `len` words rounded up to sixteen; `list` for `len + 16` entries and
+    /// `values` for four times as many floats.
+    unsafe fn compress(
         self,
-        rows: [*const u8; R],
+        words: *const u32,
         len: usize,
-        out: *mut u32,
+        scale: f32,
+        list: *mut u32,
+        values: *mut f32,
     ) -> usize {
         let mut count = 0;
         for k in 0..len {
-            // SAFETY: `k < len`, and `count <= k`.
+            // SAFETY: the caller's; `count <= k`.
             unsafe {
-                let any = rows.iter().fold(0, |any, row| any | *row.add(k));
-                *out.add(count) = k as u32;
-                count += usize::from(any != 0);
+                let word = *words.add(k);
+                *list.add(count) = k as u32;
+                for (r, byte) in word.to_le_bytes().into_iter().enumerate() {
+                    *values.add(4 * count + r) = f32::from(byte) * scale;
+                }
+                count += usize::from(word != 0);
             }
         }
         count
     }
+
+    /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.
+    /// # Safety
+    /// Both are valid for `rows` by `cols`, each rounded up to sixteen.
+    unsafe fn transpose(
+        self,
+        from: *const u32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut u32,
+        to_stride: usize,
+    ) {
+        for j in 0..cols {
+            for i in 0..rows {
+                // SAFETY: the caller's.
+                unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
+            }
+        }
+    }
 }
 
-/// Calls `body(simd, offset, mask)` for whole vectors over `0..len` and once for what is left:
-/// the mask is `None` for a whole vector.
+/// Calls `body(offset, mask)` for each vector of `0..len`; the mask is `None` for a whole one.
+///
+/// One call of `body`, not one for whole vectors and one for the rest: a closure called twice may
+/// be left out of line, and out of line it is compiled without the instruction set.
 #[inline(always)]
 pub(crate) fn for_each_vector<S: Simd>(
     simd: S,
@@ -143,11 +189,9 @@ pub(crate) fn for_each_vector<S: Simd>(
     mut body: impl FnMut(usize, Option<S::M>),
 ) {
     let mut i = 0;
-    while i + S::LANES <= len {
-        body(i, None);
+    while i < len {
+        let left = len - i;
+        body(i, if left >= S::LANES { None } else { Some(simd.first(left)) });
         i += S::LANES;
-    }
-    if i < len {
-        body(i, Some(simd.first(len - i)));
     }
 }

@@ -3,7 +3,7 @@
 use bytemuck::must_cast;
 use wide::{f32x8, i32x8, u32x8};
 
-use super::Simd;
+use super::{Kernel, Simd};
 
 /// Needs nothing that the compilation target does not guarantee.
 #[derive(Clone, Copy)]
@@ -29,6 +29,11 @@ impl Simd for Portable {
     type F = f32x8;
     type I = i32x8;
     type M = usize;
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> f32x8 {
@@ -128,6 +133,17 @@ impl Simd for Portable {
     #[inline(always)]
     fn if_gt(self, a: f32x8, b: f32x8, yes: f32x8, no: f32x8) -> f32x8 {
         a.simd_gt(b).bitselect(yes, no)
+    }
+
+    #[inline(always)]
+    fn select(self, m: usize, yes: f32x8, no: f32x8) -> f32x8 {
+        let (yes, no) = (yes.to_array(), no.to_array());
+        f32x8::new(std::array::from_fn(|i| if i < m { yes[i] } else { no[i] }))
+    }
+
+    #[inline(always)]
+    fn eq_bits(self, a: f32x8, b: f32x8) -> u32 {
+        a.simd_eq(b).to_bitmask()
     }
 
     #[inline(always)]

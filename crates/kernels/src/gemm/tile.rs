@@ -1,0 +1,278 @@
+//! The microkernel: a block of C held in registers.
+//!
+//! ```text
+//!                      NV vectors of a row of B
+//!                     b[k][0]  b[k][1]  b[k][2]
+//!                    ┌────────┬────────┬────────┐
+//!                    └────────┴────────┴────────┘
+//!   a[0][k] ┌─┐      ┌────────┬────────┬────────┐
+//!   a[1][k] ├─┤      │        │        │        │
+//!     ...   ├─┤  x   │   C: MR x NV registers   │
+//!   a[7][k] └─┘      │        │        │        │
+//!                    └────────┴────────┴────────┘
+//! ```
+//!
+//! ```text
+//! c = zeros, or C where an earlier block of k was summed into it
+//! for k in 0..K:                       (every k, or the listed ones)
+//!     load NV vectors of b[k]
+//!     for r in 0..MR: c[r] += broadcast(a[r][k]) * b[k]
+//! C = finish(c)
+//! ```
+//!
+//! Contract. One chain of multiply-adds per output, in the order of k: the order of blocks, the
+//! tile's shape and the number of threads never change a bit. A is read as scalars at any
+//! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
+//! masked lanes are neither read nor written. C is read only where the sum continues.
+
+use crate::simd::{Kernel, Simd};
+
+/// What happens to a finished sum on its way to C.
+#[derive(Clone, Copy)]
+pub(crate) enum Finish {
+    Store,
+    /// `+ bias[j]`
+    Bias(*const f32),
+    /// `max(+ bias[j], 0)`
+    BiasRelu(*const f32),
+    /// Kept where the output of a relu, at this pointer and row stride, is positive; 0 elsewhere.
+    ReluGradient(*const f32, usize),
+}
+
+/// The operands of one tile. Strides in floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    /// Summands.
+    pub k: usize,
+    /// `a[r][k]` at `a + r * a_row + k * a_k`.
+    pub a: *const f32,
+    pub a_row: usize,
+    pub a_k: usize,
+    /// Row k of B at `b + row * b_row`, `row = k` or `list[k]`.
+    pub b: *const f32,
+    pub b_row: usize,
+    /// Which rows of B; null for the rows 0 to `k`.
+    pub list: *const u32,
+    /// Row r of C at `c + r * c_row`.
+    pub c: *mut f32,
+    pub c_row: usize,
+    /// Columns, at most `NV * LANES` and more than `(NV - 1) * LANES`.
+    pub cols: usize,
+    /// Whether the sum starts from what is in C.
+    pub continues: bool,
+    pub finish: Finish,
+}
+
+/// A tile of `MR` rows and `NV` vectors; `MASKED` if the last vector is partial.
+pub(crate) struct TileKernel<const MR: usize, const NV: usize, const MASKED: bool>(
+    /// The operands, valid as [`Tile`] says.
+    pub Tile,
+);
+
+impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel<MR, NV, MASKED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let t = self.0;
+        // SAFETY: whoever made the `Tile` vouches for its pointers: every access below is an
+        // element of the tile's A, B, C, bias or mask.
+        unsafe {
+            let mask = s.first(t.cols - (NV - 1) * S::LANES);
+            let mut acc = [[s.splat(0.0); NV]; MR];
+            if t.continues {
+                for r in 0..MR {
+                    for v in 0..NV {
+                        let p = t.c.add(r * t.c_row + v * S::LANES);
+                        acc[r][v] = load_at::<S, NV, MASKED>(s, p, v, mask);
+                    }
+                }
+            }
+            if t.list.is_null() {
+                let mut b = t.b;
+                let mut a = t.a;
+                for _ in 0..t.k {
+                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
+                    a = a.add(t.a_k);
+                    b = b.add(t.b_row);
+                }
+            } else {
+                let mut a = t.a;
+                for k in 0..t.k {
+                    let b = t.b.add(*t.list.add(k) as usize * t.b_row);
+                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
+                    a = a.add(t.a_k);
+                }
+            }
+            finish::<S, MR, NV, MASKED>(s, &t, &acc, mask);
+        }
+    }
+}
+
+/// One k: MR x NV multiply-adds.
+///
+/// # Safety
+/// As [`Tile`] says, for this k.
+#[inline(always)]
+unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    acc: &mut [[S::F; NV]; MR],
+    a: *const f32,
+    a_row: usize,
+    b: *const f32,
+    mask: S::M,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut row = [s.splat(0.0); NV];
+        for (v, row) in row.iter_mut().enumerate() {
+            *row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+        }
+        for (r, acc) in acc.iter_mut().enumerate() {
+            let x = s.splat(*a.add(r * a_row));
+            for v in 0..NV {
+                acc[v] = s.fma(x, row[v], acc[v]);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`Tile`] says, for C and what the finish reads.
+#[inline(always)]
+unsafe fn finish<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    t: &Tile,
+    acc: &[[S::F; NV]; MR],
+    mask: S::M,
+) {
+    // One branch a tile, outside the loops over registers.
+    // SAFETY: the caller's.
+    unsafe {
+        match t.finish {
+            Finish::Store => write::<S, MR, NV, MASKED>(s, t, acc, mask, |_, _, x| x),
+            Finish::Bias(bias) => write::<S, MR, NV, MASKED>(s, t, acc, mask, |_, v, x| {
+                s.add(x, load_at::<S, NV, MASKED>(s, bias.add(v * S::LANES), v, mask))
+            }),
+            Finish::BiasRelu(bias) => write::<S, MR, NV, MASKED>(s, t, acc, mask, |_, v, x| {
+                let z = s.add(x, load_at::<S, NV, MASKED>(s, bias.add(v * S::LANES), v, mask));
+                // `max` returns its second operand for NaN: a NaN stays visible.
+                s.max(s.splat(0.0), z)
+            }),
+            Finish::ReluGradient(h, h_row) => {
+                write::<S, MR, NV, MASKED>(s, t, acc, mask, |r, v, x| {
+                    let p = h.add(r * h_row + v * S::LANES);
+                    let h = load_at::<S, NV, MASKED>(s, p, v, mask);
+                    s.if_gt(h, s.splat(0.0), x, s.splat(0.0))
+                });
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`Tile`] says, for C.
+#[inline(always)]
+unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    t: &Tile,
+    acc: &[[S::F; NV]; MR],
+    mask: S::M,
+    f: impl Fn(usize, usize, S::F) -> S::F,
+) {
+    for (r, acc) in acc.iter().enumerate() {
+        for (v, &x) in acc.iter().enumerate() {
+            let x = f(r, v, x);
+            // SAFETY: the caller's.
+            unsafe {
+                let p = t.c.add(r * t.c_row + v * S::LANES);
+                if MASKED && v + 1 == NV {
+                    s.store_masked(p, x, mask);
+                } else {
+                    s.store(p, x);
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `p` is valid for the vector, or for the mask's lanes of the last one.
+#[inline(always)]
+unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
+    s: S,
+    p: *const f32,
+    v: usize,
+    mask: S::M,
+) -> S::F {
+    // SAFETY: the caller's.
+    unsafe { if MASKED && v + 1 == NV { s.load_masked(p, mask) } else { s.load(p) } }
+}
+
+/// Runs the tile of `rows` rows: `rows` at most [`max_rows`] of the vectors in `cols`.
+///
+/// # Safety
+/// The operands are valid as [`Tile`] says.
+#[inline(always)]
+pub(crate) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile) {
+    let nv = tile.cols.div_ceil(S::LANES);
+    let masked = !tile.cols.is_multiple_of(S::LANES);
+    macro_rules! tiles {
+        ($($nv:literal: $($mr:literal)*;)*) => {
+            match (nv, rows) {
+                $($(($nv, $mr) => if masked {
+                    s.call(TileKernel::<$mr, $nv, true>(tile))
+                } else {
+                    s.call(TileKernel::<$mr, $nv, false>(tile))
+                },)*)*
+                _ => unreachable!("no tile of {rows} rows and {nv} vectors"),
+            }
+        };
+    }
+    if S::REGISTERS == 32 {
+        tiles! {
+            1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+            2: 1 2 3 4 5 6 7 8 9 10 11 12;
+            3: 1 2 3 4 5 6 7 8;
+            4: 1 2 3 4 5 6;
+            5: 1 2 3 4;
+            6: 1 2 3 4;
+            8: 1 2 3;
+        }
+    } else if S::REGISTERS == 16 {
+        tiles! {
+            1: 1 2 3 4 5 6 7 8 9 10;
+            2: 1 2 3 4 5 6;
+            3: 1 2 3 4;
+            4: 1 2;
+            6: 1;
+        }
+    } else {
+        tiles! {
+            1: 1 2 3 4;
+            2: 1 2 3 4;
+            3: 1 2 3 4;
+        }
+    }
+}
+
+/// Widths of tiles, in vectors, that exist for this many registers, and the rows of the largest.
+pub(crate) const fn shapes(registers: usize) -> &'static [(usize, usize)] {
+    match registers {
+        32 => &[(1, 14), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (8, 3)],
+        16 => &[(1, 10), (2, 6), (3, 4), (4, 2), (6, 1)],
+        _ => &[(1, 4), (2, 4), (3, 4)],
+    }
+}
+
+/// The widest tile, in vectors, of at most `vectors`. Narrower tiles are never less tall.
+#[inline(always)]
+pub(crate) fn widest(registers: usize, vectors: usize) -> usize {
+    let mut widest = 1;
+    for &(width, _) in shapes(registers) {
+        if width <= vectors {
+            widest = width;
+        }
+    }
+    widest
+}
