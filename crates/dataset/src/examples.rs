@@ -135,3 +135,54 @@ impl<'a> Examples<'a> {
         (self.slice(0..boundary), self.slice(boundary..self.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validation_is_the_last_fraction_with_the_boundary_of_keras() {
+        // int(math.floor(n * (1.0 - fraction))) in Python, for each.
+        for (n, fraction, boundary) in [
+            (60_000, 0.1, 54_000),
+            (60_000, 0.2, 48_000),
+            (10, 0.25, 7),
+            (7, 0.5, 3),
+            (3, 0.01, 2),
+            (10, 0.0, 10),
+            (10, 0.9, 0),
+            (10, 0.7, 3),
+        ] {
+            let (features, labels) = (vec![0; n], vec![0; n]);
+            let examples =
+                Examples::new(FeaturesView::U8(&features), LabelsView::U8(&labels), &[1]);
+            let (train, validation) = examples.split_validation(fraction);
+            assert_eq!((train.len(), validation.len()), (boundary, n - boundary), "{n} {fraction}");
+        }
+    }
+
+    #[test]
+    fn a_slice_keeps_features_and_labels_together() {
+        let features = [0.0, 0.1, 1.0, 1.1, 2.0, 2.1];
+        let labels = [10, 11, 12];
+        let examples = Examples::new(FeaturesView::F32(&features), LabelsView::U16(&labels), &[2]);
+        let (train, validation) = examples.split_validation(0.4);
+        let FeaturesView::F32(rest) = validation.features() else { panic!() };
+        assert_eq!((train.len(), rest), (1, &features[2..]));
+        assert_eq!((validation.labels().get(0), validation.labels().get(1)), (11, 12));
+        assert!(examples.slice(3..3).is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "2 labels of examples shaped [3]")]
+    fn lengths_that_do_not_fit_are_refused() {
+        Examples::new(FeaturesView::U8(&[0; 5]), LabelsView::U8(&[0; 2]), &[3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "validation fraction 1 ")]
+    fn a_fraction_of_one_is_refused() {
+        let examples = Examples::new(FeaturesView::U8(&[0; 2]), LabelsView::U8(&[0; 2]), &[1]);
+        examples.split_validation(1.0);
+    }
+}

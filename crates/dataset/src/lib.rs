@@ -2,10 +2,39 @@
 //!
 //! A pixel's way through this crate: an IDX file is memory-mapped, its header checked, and its
 //! payload handed out as a `&[u8]` view ([`Examples`]) that no step copies.
+//!
+//! ```no_run
+//! use dataset::{Dataset, Search};
+//!
+//! # fn main() -> Result<(), dataset::Error> {
+//! let mnist = Dataset::find("mnist", &Search::from_env(None))?;
+//! let train = mnist.train.examples();
+//! println!("({}, {:?}), {:?}", train.len(), train.shape(), mnist.classes);
+//! # Ok(())
+//! # }
+//! ```
 #![warn(missing_docs)]
 
+mod catalogue;
+mod dataset;
+mod error;
 mod examples;
+mod folder;
+pub mod glyphs;
+mod gzip;
+pub mod idx;
+mod map;
 mod order;
+mod part;
+mod search;
+mod write;
 
+pub use catalogue::{FILE_NAMES, GLYPHS, Known, known, lookup};
+pub use dataset::Dataset;
+pub use error::Error;
 pub use examples::{Examples, FeaturesView, LabelsView};
-pub use order::shuffle;
+pub use map::{Bytes, Map};
+pub use order::{mix, shuffle};
+pub use part::Part;
+pub use search::Search;
+pub use write::{check_destination, write_atomically};

@@ -25,3 +25,51 @@ pub fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(length: usize, seed: u64, epoch: u64) -> Vec<u32> {
+        // Whatever was in it does not matter.
+        let mut order = vec![u32::MAX; length];
+        shuffle(&mut order, seed, epoch);
+        order
+    }
+
+    #[test]
+    fn every_example_comes_once() {
+        for length in [0, 1, 2, 3, 10, 1000] {
+            let mut sorted = order(length, 7, 3);
+            sorted.sort_unstable();
+            assert!(sorted.iter().copied().eq(0..length as u32), "{length}");
+        }
+    }
+
+    #[test]
+    fn seed_and_epoch_each_change_the_order() {
+        let orders = [order(100, 1, 0), order(100, 1, 1), order(100, 2, 0), order(100, 0, 1)];
+        for (i, a) in orders.iter().enumerate() {
+            assert!(orders[..i].iter().all(|b| a != b));
+        }
+        assert_eq!(order(100, 1, 1), orders[1]);
+    }
+
+    #[test]
+    fn the_order_of_a_seed_is_for_ever() {
+        // Committed results depend on it: a change of these numbers is a breaking change.
+        assert_eq!(order(10, 0, 0), [5, 9, 7, 8, 2, 6, 3, 0, 1, 4]);
+        assert_eq!(order(10, 42, 3), [5, 6, 1, 0, 2, 9, 7, 8, 4, 3]);
+    }
+
+    #[test]
+    fn every_permutation_is_as_likely() {
+        let mut counts = std::collections::HashMap::new();
+        for epoch in 0..24_000 {
+            *counts.entry(order(4, 5, epoch)).or_insert(0) += 1;
+        }
+        // 24 permutations, 1,000 of each expected, standard deviation 31.
+        assert_eq!(counts.len(), 24);
+        assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
+    }
+}

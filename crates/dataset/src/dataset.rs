@@ -1,0 +1,130 @@
+//! A data set: training and test examples and the names of their classes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Part, Search, folder, glyphs, lookup, search};
+
+/// A data set, opened and checked.
+#[derive(Debug)]
+pub struct Dataset {
+    /// Its known name, or that of the folder it was found in.
+    pub name: String,
+    /// Whether the examples were made by a program, not collected.
+    pub synthetic: bool,
+    /// The names of the classes, in the order of their numbers.
+    pub classes: Vec<String>,
+    /// The examples to train on.
+    pub train: Part,
+    /// The examples to test on.
+    pub test: Part,
+    /// The folder or file it came from.
+    pub source: PathBuf,
+    /// What the user should know about how it was opened, a line each.
+    pub notices: Vec<String>,
+}
+
+impl Dataset {
+    /// Finds a data set by its name (see [`crate::known`]) or its path, and opens it.
+    ///
+    /// A known name is looked for in the folders of `search`; `glyphs` is made on first use and
+    /// kept in the cache. Any other name is a path, or else a folder of that name in one of the
+    /// folders of `search`.
+    ///
+    /// # Errors
+    /// If nothing goes by that name, it is not here, or a file of it is damaged.
+    pub fn find(name_or_path: &str, search: &Search) -> Result<Self, Error> {
+        match lookup(name_or_path) {
+            Some(known) if known.is_synthetic() => glyphs::load(search),
+            Some(known) => search.open_known(known),
+            None if Path::new(name_or_path).exists() => Self::open(Path::new(name_or_path)),
+            None => match search.locate(name_or_path)? {
+                Some(found) => folder::open(&found, Some(name_or_path)),
+                None => Err(search::unknown(name_or_path)),
+            },
+        }
+    }
+
+    /// Opens the data set in the folder `path`: its four IDX files, raw or gzipped, and
+    /// `classes.txt` with a class name on each line where the names are not known.
+    ///
+    /// # Errors
+    /// If it is not there or not whole, or a file of it is damaged.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            let expected = "a data set: a folder with its four IDX files".into();
+            return Err(Error::Missing { path: path.to_owned(), expected });
+        }
+        if !path.is_dir() {
+            let expected = "a folder with the four IDX files of a data set";
+            return Err(Error::invalid(path, "data set", "a file", expected));
+        }
+        folder::open(path, None)
+    }
+
+    /// Puts a data set together from its parts. Without `classes` the classes are numbered, as many
+    /// as the training labels ask for.
+    ///
+    /// # Errors
+    /// If the parts have examples of different shapes, or a label that is not a class.
+    pub fn new(
+        name: &str,
+        source: &Path,
+        classes: Option<Vec<String>>,
+        train: Part,
+        test: Part,
+    ) -> Result<Self, Error> {
+        if train.shape() != test.shape() {
+            let found = format!("examples shaped {:?}", test.shape());
+            let expected = format!("{:?}, as in {}", train.shape(), train.images_path().display());
+            return Err(Error::invalid(test.images_path(), "dimensions", found, expected));
+        }
+        let classes = classes
+            .unwrap_or_else(|| (0..train.classes_at_least()).map(|c| c.to_string()).collect());
+        train.check_labels(classes.len())?;
+        test.check_labels(classes.len())?;
+        Ok(Self {
+            name: name.into(),
+            synthetic: false,
+            classes,
+            train,
+            test,
+            source: source.to_owned(),
+            notices: Vec::new(),
+        })
+    }
+
+    /// Its name, and that it is synthetic where it is.
+    pub fn title(&self) -> String {
+        if self.synthetic { format!("{} (synthetic)", self.name) } else { self.name.clone() }
+    }
+
+    /// See [`Part::check_unchanged`].
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if a file of either part was modified since it was opened.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        self.train.check_unchanged()?;
+        self.test.check_unchanged()
+    }
+}
+
+/// The lines of a file of class names; `None` if there is no such file.
+pub(crate) fn read_class_names(path: &Path) -> Result<Option<Vec<String>>, Error> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::read(path, e)),
+    };
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+    match names.iter().position(String::is_empty) {
+        Some(line) => {
+            let field = format!("line {}", line + 1);
+            Err(Error::invalid(path, field, "an empty line", "the name of a class"))
+        }
+        None if names.is_empty() => {
+            Err(Error::Empty { path: path.to_owned(), expected: "a class name on each line" })
+        }
+        None => Ok(Some(names)),
+    }
+}

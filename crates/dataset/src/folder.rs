@@ -1,0 +1,157 @@
+//! A folder that holds the four IDX files of a data set, under any of the names they go by.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::catalogue::FILE_NAMES;
+use crate::dataset::{Dataset, read_class_names};
+use crate::idx::Idx;
+use crate::{Error, Part, lookup};
+
+/// What a folder holds of the four files.
+pub(crate) enum Holding {
+    /// None of them.
+    Nothing,
+    /// Some; the names of the missing ones.
+    Incomplete(Vec<String>),
+    /// All: training images and labels, test images and labels.
+    All([PathBuf; 4]),
+}
+
+/// Looks for the four files of the data set `name` in `folder`.
+///
+/// A file's name is `[NAME-]{train|t10k|test}-{images|labels}{-|.}idxN-TYPE[.gz]`. A raw file is
+/// preferred to a gzipped one. An unreadable folder holds nothing.
+pub(crate) fn scan(folder: &Path, name: &str) -> Holding {
+    let mut found: [Option<PathBuf>; 4] = [const { None }; 4];
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort_by_key(|path| (path.extension().is_some_and(|e| e == "gz"), path.clone()));
+    for path in paths {
+        if let Some(role) = path.file_name().and_then(|n| role(n.to_str()?, name)) {
+            found[role].get_or_insert(path);
+        }
+    }
+    if found.iter().all(Option::is_none) {
+        return Holding::Nothing;
+    }
+    let missing = FILE_NAMES.iter().zip(&found).filter(|(_, path)| path.is_none());
+    let missing: Vec<String> = missing.map(|(name, _)| (*name).into()).collect();
+    match found {
+        [Some(a), Some(b), Some(c), Some(d)] => Holding::All([a, b, c, d]),
+        _ => Holding::Incomplete(missing),
+    }
+}
+
+/// Which of the four files goes by `file`: 0 to 3 in the order of [`FILE_NAMES`].
+fn role(file: &str, name: &str) -> Option<usize> {
+    let file = file.strip_suffix(".gz").unwrap_or(file);
+    let file = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).unwrap_or(file);
+    let (part, rest) = file.split_once('-')?;
+    let part = match part {
+        "train" => 0,
+        "t10k" | "test" => 2,
+        _ => return None,
+    };
+    let (kind, rest) = rest.split_once(['-', '.'])?;
+    let kind = match kind {
+        "images" => 0,
+        "labels" => 1,
+        _ => return None,
+    };
+    let (rank, element) = rest.strip_prefix("idx")?.split_once('-')?;
+    let is_idx = rank.parse::<u8>().is_ok() && element.chars().all(|c| c.is_ascii_alphanumeric());
+    is_idx.then_some(part + kind)
+}
+
+/// Opens the data set in `folder`; its name is the folder's unless it is given.
+pub(crate) fn open(folder: &Path, name: Option<&str>) -> Result<Dataset, Error> {
+    let name = name.map(str::to_owned).unwrap_or_else(|| name_of(folder));
+    let files = match scan(folder, &name) {
+        Holding::All(files) => files,
+        Holding::Incomplete(missing) => {
+            return Err(Error::Incomplete { folder: folder.to_owned(), missing });
+        }
+        Holding::Nothing => {
+            let missing = vec!["all four".into()];
+            return Err(Error::Incomplete { folder: folder.to_owned(), missing });
+        }
+    };
+    let mut notices = Vec::new();
+    let mut open = |images: &Path, labels: &Path| {
+        let (mut images, mut labels) = (Idx::open(images)?, Idx::open(labels)?);
+        notices.extend(images.notice.take());
+        notices.extend(labels.notice.take());
+        Part::from_idx(images, labels)
+    };
+    let train = open(&files[0], &files[1])?;
+    let test = open(&files[2], &files[3])?;
+    let known = lookup(&name);
+    let classes = match (read_class_names(&folder.join("classes.txt"))?, known) {
+        (Some(names), _) => Some(names),
+        (None, Some(known)) => Some(known.classes.iter().map(|&c| c.into()).collect()),
+        (None, None) => None,
+    };
+    let mut set = Dataset::new(&name, folder, classes, train, test)?;
+    set.notices = notices;
+    Ok(set)
+}
+
+/// The name of a data set in `folder`: the folder's own name; the one above it for `NAME/raw`.
+fn name_of(folder: &Path) -> String {
+    let absolute = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let name = match name(&absolute) {
+        Some(raw) if raw == "raw" => absolute.parent().and_then(name).or(Some(raw)),
+        other => other,
+    }
+    .unwrap_or_else(|| "data".into());
+    let known = crate::known().iter();
+    let alias = known.clone().find(|known| known.torchvision == Some(name.as_str()));
+    match alias.or_else(|| lookup(&name)) {
+        Some(known) => known.name.into(),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_raw_and_gzipped_are_recognised() {
+        for (file, expected) in [
+            ("train-images-idx3-ubyte", Some(0)),
+            ("train-images.idx3-ubyte", Some(0)),
+            ("train-labels-idx1-ubyte.gz", Some(1)),
+            ("t10k-images.idx3-ubyte.gz", Some(2)),
+            ("t10k-labels-idx1-ubyte", Some(3)),
+            ("test-labels-idx1-ubyte", Some(3)),
+            ("train-images-idx4-ubyte", Some(0)),
+            ("train-images-idx2-float", Some(0)),
+            ("emnist-digits-train-images-idx3-ubyte.gz", Some(0)),
+            ("emnist-letters-train-images-idx3-ubyte.gz", None),
+            ("train-images-idx3-ubyte.part", None),
+            ("train-images", None),
+            (".part-train-images-idx3-ubyte", None),
+            ("train-images.png", None),
+        ] {
+            assert_eq!(role(file, "emnist-digits"), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_named_after_what_it_holds() {
+        let root = tempfile::tempdir().unwrap();
+        for (folder, name) in [
+            ("mine", "mine"),
+            ("mnist", "mnist"),
+            ("MNIST/raw", "mnist"),
+            ("FashionMNIST/raw", "fashion-mnist"),
+        ] {
+            let folder = root.path().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            assert_eq!(name_of(&folder), name);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! One part of a data set, training or test: features and labels, checked against each other.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::idx::{ElementType, Idx};
+use crate::map::Bytes;
+use crate::{Error, Examples, FeaturesView, LabelsView};
+
+/// The training or the test examples of a data set.
+#[derive(Debug)]
+pub struct Part {
+    features: Features,
+    labels: Labels,
+    shape: Vec<usize>,
+    images_path: PathBuf,
+    labels_path: PathBuf,
+}
+
+#[derive(Debug)]
+enum Features {
+    U8(Bytes, Range<usize>),
+    F32(Vec<f32>),
+}
+
+#[derive(Debug)]
+enum Labels {
+    U8(Bytes, Range<usize>),
+    U16(Vec<u16>),
+}
+
+impl Part {
+    /// Pairs images of IDX, `[n, ...]`, with labels of IDX, `[n]`.
+    ///
+    /// Unsigned bytes stay where they are (pixels, divided by 255 in training); any other element
+    /// type is decoded to `f32` and used as it is. Labels may be of any type that holds whole
+    /// numbers from 0 to 65,535.
+    ///
+    /// # Errors
+    /// If the dimensions are not those of images and labels, the counts differ, there are no
+    /// examples, a feature is not finite, or a label is not a class number.
+    pub fn from_idx(images: Idx, labels: Idx) -> Result<Self, Error> {
+        let &[count, ref shape @ ..] = images.dims() else {
+            return Err(wrong_rank(&images, "[examples, rows, columns]"));
+        };
+        let shape = shape.to_vec();
+        if shape.is_empty() {
+            return Err(wrong_rank(&images, "[examples, rows, columns]"));
+        }
+        if labels.dims().len() != 1 {
+            return Err(wrong_rank(&labels, "[examples]"));
+        }
+        if images.dims().contains(&0) || count > u32::MAX as usize {
+            let found = format!("{:?}", images.dims());
+            let expected = "at least one example, of at least one feature";
+            return Err(Error::invalid(images.path(), "dimensions", found, expected));
+        }
+        let label_count = labels.dims()[0];
+        let (images_path, labels_path) = (images.path().to_owned(), labels.path().to_owned());
+        if count != label_count {
+            let (images, labels) = (count, label_count);
+            return Err(Error::CountsDiffer { images_path, images, labels_path, labels });
+        }
+        let features = match images.element() {
+            ElementType::U8 => {
+                let (bytes, start) = images.into_bytes();
+                let end = bytes.len();
+                Features::U8(bytes, start..end)
+            }
+            _ => Features::F32(finite(&images_path, images.to_f32())?),
+        };
+        let labels = match labels.element() {
+            ElementType::U8 => {
+                let (bytes, start) = labels.into_bytes();
+                let end = bytes.len();
+                Labels::U8(bytes, start..end)
+            }
+            _ => Labels::narrowest(class_numbers(&labels_path, &labels.to_f64())?),
+        };
+        Ok(Self { features, labels, shape, images_path, labels_path })
+    }
+
+    /// Pixels, `[labels.len(), shape...]`, and labels that are in memory; `path` is used in
+    /// messages.
+    ///
+    /// # Panics
+    /// If the number of pixels is not that of labels times the product of `shape`.
+    pub fn from_pixels(path: &Path, shape: &[usize], pixels: Vec<u8>, labels: Vec<u16>) -> Self {
+        Self::in_memory(path, shape, Features::U8(Bytes::Owned(pixels), 0..0), labels)
+    }
+
+    /// As [`Part::from_pixels`], with numbers that are used as they are.
+    ///
+    /// # Panics
+    /// As [`Part::from_pixels`].
+    pub fn from_numbers(path: &Path, shape: &[usize], numbers: Vec<f32>, labels: Vec<u16>) -> Self {
+        Self::in_memory(path, shape, Features::F32(numbers), labels)
+    }
+
+    fn in_memory(path: &Path, shape: &[usize], mut features: Features, labels: Vec<u16>) -> Self {
+        if let Features::U8(bytes, range) = &mut features {
+            *range = 0..bytes.len();
+        }
+        let part = Self {
+            features,
+            labels: Labels::narrowest(labels),
+            shape: shape.to_vec(),
+            images_path: path.to_owned(),
+            labels_path: path.to_owned(),
+        };
+        // Its constructor holds the check of the lengths.
+        part.examples();
+        part
+    }
+
+    /// The examples, as training, evaluation and prediction read them; no copy.
+    pub fn examples(&self) -> Examples<'_> {
+        let features = match &self.features {
+            Features::U8(bytes, range) => FeaturesView::U8(&bytes[range.clone()]),
+            Features::F32(values) => FeaturesView::F32(values),
+        };
+        Examples::new(features, self.labels.view(), &self.shape)
+    }
+
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.labels.view().len()
+    }
+
+    /// Whether there is no example (a part that was read from files has some).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of one example: `[28, 28]`.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The features' element type by its NumPy name: "uint8" or "float32".
+    pub fn dtype(&self) -> &'static str {
+        match self.features {
+            Features::U8(..) => "uint8",
+            Features::F32(_) => "float32",
+        }
+    }
+
+    /// The labels' element type by its NumPy name: "uint8" or "uint16".
+    pub fn label_dtype(&self) -> &'static str {
+        match self.labels {
+            Labels::U8(..) => "uint8",
+            Labels::U16(_) => "uint16",
+        }
+    }
+
+    /// Where the features came from.
+    pub fn images_path(&self) -> &Path {
+        &self.images_path
+    }
+
+    /// Where the labels came from.
+    pub fn labels_path(&self) -> &Path {
+        &self.labels_path
+    }
+
+    /// How many examples each of `classes` classes has.
+    ///
+    /// # Panics
+    /// If a label is not below `classes`.
+    pub fn label_counts(&self, classes: usize) -> Vec<usize> {
+        let labels = self.labels.view();
+        let mut counts = vec![0; classes];
+        (0..labels.len()).for_each(|i| counts[labels.get(i)] += 1);
+        counts
+    }
+
+    /// The largest label plus one: the fewest classes there can be.
+    pub fn classes_at_least(&self) -> usize {
+        match self.labels.view() {
+            LabelsView::U8(labels) => labels.iter().max().map_or(0, |&m| m as usize + 1),
+            LabelsView::U16(labels) => labels.iter().max().map_or(0, |&m| m as usize + 1),
+        }
+    }
+
+    /// Sees to it that every label is below `classes`.
+    ///
+    /// # Errors
+    /// [`Error::LabelOutOfRange`], naming the first that is not.
+    pub fn check_labels(&self, classes: usize) -> Result<(), Error> {
+        if self.classes_at_least() <= classes {
+            return Ok(());
+        }
+        let labels = self.labels.view();
+        let index = (0..labels.len()).position(|i| labels.get(i) >= classes).unwrap_or_default();
+        Err(Error::LabelOutOfRange {
+            path: self.labels_path.clone(),
+            index,
+            label: labels.get(index) as i64,
+            classes,
+        })
+    }
+
+    /// Asks whether the mapped files are as they were when they were opened; a long run asks after
+    /// each epoch. What can and what cannot be detected: [`crate::Map::check_unchanged`].
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if one is not.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        if let Features::U8(bytes, _) = &self.features {
+            bytes.check_unchanged()?;
+        }
+        match &self.labels {
+            Labels::U8(bytes, _) => bytes.check_unchanged(),
+            Labels::U16(_) => Ok(()),
+        }
+    }
+}
+
+impl Labels {
+    fn narrowest(labels: Vec<u16>) -> Self {
+        match labels.iter().map(|&l| u8::try_from(l)).collect::<Result<Vec<u8>, _>>() {
+            Ok(bytes) => {
+                let range = 0..bytes.len();
+                Self::U8(Bytes::Owned(bytes), range)
+            }
+            Err(_) => Self::U16(labels),
+        }
+    }
+
+    fn view(&self) -> LabelsView<'_> {
+        match self {
+            Self::U8(bytes, range) => LabelsView::U8(&bytes[range.clone()]),
+            Self::U16(labels) => LabelsView::U16(labels),
+        }
+    }
+}
+
+fn wrong_rank(idx: &Idx, expected: &str) -> Error {
+    Error::invalid(idx.path(), "dimensions", format!("{:?}", idx.dims()), expected)
+}
+
+/// `values`, if none is infinite or not a number.
+pub(crate) fn finite(path: &Path, values: Vec<f32>) -> Result<Vec<f32>, Error> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(values),
+        Some(index) => {
+            let found = values[index].to_string();
+            Err(Error::invalid(path, format!("feature {index}"), found, "a finite number"))
+        }
+    }
+}
+
+/// Labels of any number type as class numbers.
+pub(crate) fn class_numbers(path: &Path, labels: &[f64]) -> Result<Vec<u16>, Error> {
+    let class = |(index, &label): (usize, &f64)| {
+        if label.fract() == 0.0 && (0.0..=65_535.0).contains(&label) {
+            return Ok(label as u16);
+        }
+        let expected = "a whole number from 0 to 65535";
+        Err(Error::invalid(path, format!("label of example {index}"), label.to_string(), expected))
+    };
+    labels.iter().enumerate().map(class).collect()
+}

@@ -1,0 +1,70 @@
+//! The built-in data set: the same everywhere, kept once, made again if damaged.
+
+use super::*;
+use dataset::glyphs::{SEED, generate};
+use sha2::{Digest, Sha256};
+
+fn cache(folder: &Folder) -> Search {
+    Search { cache_dir: Some(folder.path("cache")), ..Search::default() }
+}
+
+#[test]
+fn the_bytes_are_those_of_every_other_machine() {
+    let (pixels, labels) = generate(SEED, 0..256);
+    let mut hash = Sha256::new();
+    hash.update(&pixels);
+    hash.update(&labels);
+    let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    // A change of the drawing changes this, and must come with a new cache folder's name.
+    assert_eq!(hash, "18193f6f97797e0f9fdced6d833843bd902b51ff959c0684e7cdbdab09ce52cd");
+}
+
+#[test]
+fn a_glyph_depends_on_the_seed_and_its_number_alone() {
+    let whole = generate(SEED, 0..100);
+    let part = generate(SEED, 40..60);
+    assert_eq!(part.0, whole.0[40 * 784..60 * 784]);
+    assert_eq!(part.1, whole.1[40..60]);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(pool.install(|| generate(SEED, 0..100)), whole);
+    assert_ne!(generate(SEED + 1, 0..100).0, whole.0);
+}
+
+#[test]
+fn they_are_kept_in_the_cache_and_always_called_synthetic() {
+    let folder = Folder::empty();
+    let set = Dataset::find("glyphs", &cache(&folder)).unwrap();
+    assert_eq!((set.title().as_str(), set.synthetic), ("glyphs (synthetic)", true));
+    assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
+    assert_eq!((set.train.shape(), set.classes.len()), (&[28, 28][..], 10));
+    assert!(set.notices.is_empty(), "{:?}", set.notices);
+    for count in set.train.label_counts(10) {
+        assert!((5_700..6_300).contains(&count), "{count} of one digit");
+    }
+    let files = folder.names("cache/glyphs-v1");
+    assert_eq!(files.len(), 4, "{files:?}");
+    let written = |name: &str| {
+        fs::metadata(folder.path("cache/glyphs-v1").join(name)).unwrap().modified().unwrap()
+    };
+    let before: Vec<_> = files.iter().map(|name| written(name)).collect();
+    Dataset::find("glyphs", &cache(&folder)).unwrap();
+    assert_eq!(files.iter().map(|name| written(name)).collect::<Vec<_>>(), before);
+
+    // A truncated file in the cache is made again, not complained about.
+    let images = folder.path("cache/glyphs-v1/t10k-images-idx3-ubyte");
+    let whole = fs::read(&images).unwrap();
+    drop(set);
+    fs::write(&images, &whole[..1000]).unwrap();
+    Dataset::find("glyphs", &cache(&folder)).unwrap();
+    assert_eq!(fs::read(&images).unwrap(), whole);
+}
+
+#[test]
+fn without_a_cache_they_are_drawn_into_memory_with_a_notice() {
+    let folder = Folder::empty();
+    fs::write(folder.path("cache"), b"a file where the cache folder should be").unwrap();
+    let set = Dataset::find("glyphs", &cache(&folder)).unwrap();
+    assert_eq!((set.train.len(), set.synthetic), (60_000, true));
+    assert_eq!(set.notices.len(), 1);
+    assert!(set.notices[0].contains("kept in memory"), "{}", set.notices[0]);
+}

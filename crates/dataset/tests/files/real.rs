@@ -1,0 +1,42 @@
+//! The real data sets, where they are: `FLATIRON_DATA`, or `../shared/data` beside the checkout.
+
+use super::*;
+use dataset::FeaturesView;
+
+fn real(name: &str) -> Option<Dataset> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let search = Search { local_dir: Some(beside), cache_dir: None, ..Search::from_env(None) };
+    if search.locate(name).unwrap().is_none() {
+        eprintln!("skipped: no {name} here; get it with `trainer data get {name}`");
+        return None;
+    }
+    Some(Dataset::find(name, &search).unwrap())
+}
+
+/// The mean of all training pixels, of 0 to 1, as every tutorial's normalization has it.
+fn mean(set: &Dataset) -> f64 {
+    let FeaturesView::U8(pixels) = set.train.examples().features() else { panic!() };
+    let sum: u64 = pixels.iter().map(|&p| u64::from(p)).sum();
+    sum as f64 / 255.0 / pixels.len() as f64
+}
+
+#[test]
+fn mnist_is_what_was_published() {
+    let Some(set) = real("mnist") else { return };
+    assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
+    let labels = set.train.examples().labels();
+    assert_eq!((0..5).map(|i| labels.get(i)).collect::<Vec<_>>(), [5, 0, 4, 1, 9]);
+    let counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
+    assert_eq!(set.train.label_counts(10), counts);
+    assert!((mean(&set) - 0.1307).abs() < 5e-5);
+}
+
+#[test]
+fn fashion_mnist_is_what_was_published() {
+    let Some(set) = real("fashion-mnist") else { return };
+    assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
+    let labels = set.train.examples().labels();
+    assert_eq!((0..5).map(|i| labels.get(i)).collect::<Vec<_>>(), [9, 0, 0, 3, 0]);
+    assert_eq!(set.train.label_counts(10), [6000; 10]);
+    assert!((mean(&set) - 0.2860).abs() < 5e-5);
+}
