@@ -77,12 +77,11 @@ pub(crate) fn exp_of_at_most_89<S: Simd>(s: S, x: S::F) -> S::F {
     s.mul(twice, power_of_two(s, shifted))
 }
 
-/// `e^x`, within 1 unit in the last place (1.5 on the portable path).
+/// `e^x`, within 1 unit in the last place (1.2 on the portable path).
 ///
-/// Infinity from the first float whose exponential overflows (88.72284). Below -87.0 (a result
-/// under 1.7e-38, which a factor away from subnormal numbers) the result is 0: subnormal numbers
-/// cost an assist of a hundred cycles on many processors, and no probability needs them. NaN gives
-/// NaN.
+/// Infinity from the first float whose exponential overflows (88.72284). Below -86.99 the result
+/// is 0, where it would be under 1.7e-38, a factor of 1.4 above the subnormal numbers: those cost
+/// an assist of a hundred cycles on many processors, and no probability needs them. NaN gives NaN.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     // 129 ln 2: its power of two is infinite.
@@ -104,14 +103,15 @@ fn expm1_within_30<S: Simd>(s: S, x: S::F) -> S::F {
     s.fma(small, power, s.sub(power, s.splat(1.0)))
 }
 
-/// `1 / (1 + e^-x)`; 0 below -88.7.
+/// `1 / (1 + e^-x)`, within 2.4 units in the last place; 0 below -88.7.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
     let one = s.splat(1.0);
     s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
 }
 
-/// The hyperbolic tangent: `u / (u + 2)` with `u = e^2x - 1`. The sign of a zero is not kept.
+/// The hyperbolic tangent, within 2.5 units in the last place: `u / (u + 2)` with `u = e^2x - 1`.
+/// The sign of a zero is not kept.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     // tanh(10) is 1 in single precision. NaN stays, being the second operand.
@@ -120,7 +120,7 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     s.div(u, s.add(u, s.splat(2.0)))
 }
 
-/// `x` where positive, `e^x - 1` elsewhere.
+/// `x` where positive, `e^x - 1` elsewhere, within 1.1 units in the last place.
 #[inline(always)]
 pub(crate) fn elu<S: Simd>(s: S, x: S::F) -> S::F {
     let zero = s.splat(0.0);
@@ -136,6 +136,7 @@ pub(crate) fn elu<S: Simd>(s: S, x: S::F) -> S::F {
 /// vectors on every instruction set and round alike on all: the logarithm of a C library is a call
 /// a row, which is a third of the time of a row of ten classes, and differs between platforms.
 #[inline(always)]
+#[allow(clippy::eq_op, reason = "x - x is NaN for infinity and NaN")]
 pub(crate) fn ln(x: f32) -> f32 {
     // x = 2^n m, m in [sqrt 1/2, sqrt 2]
     let bits = x.to_bits() as i32;
@@ -155,7 +156,7 @@ pub(crate) fn ln(x: f32) -> f32 {
         q = q * f + c;
     }
     let square = f * f;
-    // ln m = f - f^2 / 2 + f^3 Q(f), small terms first; `x - x` is NaN for infinity and NaN.
+    // ln m = f - f^2 / 2 + f^3 Q(f), small terms first.
     let small = f * square * q + n * LN_2_LOW - 0.5 * square;
     (small + f) + n * LN_2_HIGH + (x - x)
 }
