@@ -19,6 +19,7 @@ mod catalogue;
 mod dataset;
 mod error;
 mod examples;
+pub mod fetch;
 mod folder;
 pub mod glyphs;
 mod gzip;

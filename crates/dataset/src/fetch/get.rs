@@ -1,0 +1,239 @@
+//! A set, file by file: in place, in a cache, or from a mirror.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::download::{Download, Failure};
+use super::error::ByHand;
+use super::http::Client;
+use super::part::{Part, with_suffix};
+use super::payload::{self, Check, From, Problem, place};
+use super::sources::{Archive, Source, SourceFile};
+use super::{Event, FetchError, Fetched, FetchedSet, Origin, Settings, archive, caches};
+
+/// Puts all files of `source` into `settings.root/NAME`, each verified before it gets its name.
+///
+/// Files that lie there already are verified and kept; one that turns out to be damaged is
+/// replaced once a good one has arrived. `progress` sees every step.
+///
+/// # Errors
+/// Why the first file that could not be had could not: see [`FetchError`]. Files before it stay.
+pub fn get(
+    source: &Source,
+    settings: &Settings,
+    progress: &mut dyn FnMut(&Event<'_>),
+) -> Result<FetchedSet, FetchError> {
+    let folder = settings.root.join(&source.name);
+    let mut getter =
+        Getter { source, settings, folder: &folder, archive_is_whole: false, progress };
+    let mut files = Vec::new();
+    for file in &source.files {
+        let fetched = getter.get(file)?;
+        (getter.progress)(&Event::Placed { file: &fetched });
+        files.push(fetched);
+    }
+    Ok(FetchedSet { folder, files })
+}
+
+/// For each file of `source`: where in `folder` it lies and how far it could be checked, if it lies
+/// there and is what it should be. Reads, and writes nothing.
+pub fn in_place(source: &Source, folder: &Path) -> Vec<Option<(PathBuf, Check)>> {
+    source.files.iter().map(|file| find_in_place(file, folder, &mut |_| {})).collect()
+}
+
+/// The file under one of its usual names, inflated or not, if it verifies.
+fn find_in_place(
+    file: &SourceFile,
+    folder: &Path,
+    progress: &mut dyn FnMut(&Event<'_>),
+) -> Option<(PathBuf, Check)> {
+    let dotted = file.name.replacen("-idx", ".idx", 1);
+    let names = [file.name.clone(), dotted.clone(), format!("{}.gz", file.name), dotted + ".gz"];
+    for path in names.map(|name| folder.join(name)) {
+        if !path.is_file() {
+            continue;
+        }
+        match payload::verify(&path, file) {
+            Ok(check) => return Some((path, check)),
+            Err(problem) => progress(&Event::Skipped { path: &path, why: &why(&problem) }),
+        }
+    }
+    None
+}
+
+struct Getter<'a> {
+    source: &'a Source,
+    settings: &'a Settings,
+    folder: &'a Path,
+    /// Half a gigabyte is hashed once, not once for each of its files.
+    archive_is_whole: bool,
+    progress: &'a mut dyn FnMut(&Event<'_>),
+}
+
+impl Getter<'_> {
+    fn get(&mut self, file: &SourceFile) -> Result<Fetched, FetchError> {
+        if let Some((path, check)) = find_in_place(file, self.folder, self.progress) {
+            return Ok(Fetched { path, origin: Origin::InPlace, check });
+        }
+        create_folder(self.folder)?;
+        let target = self.folder.join(&file.name);
+        if let Some((origin, check)) = self.take_from_caches(file, &target)? {
+            return Ok(Fetched { path: target, origin, check });
+        }
+        let (origin, check) = match &self.source.archive {
+            Some(archive) => self.extract(file, archive, &target)?,
+            None => self.download(file, &target)?,
+        };
+        Ok(Fetched { path: target, origin, check })
+    }
+
+    fn take_from_caches(
+        &mut self,
+        file: &SourceFile,
+        target: &Path,
+    ) -> Result<Option<(Origin, Check)>, FetchError> {
+        for found in caches::candidates(&self.settings.caches, self.source, file) {
+            if !found.path.is_file() {
+                continue;
+            }
+            let (name, tool) = (file.name.as_str(), found.tool);
+            (self.progress)(&Event::Copying { name, tool, from: &found.path });
+            match caches::take(&found, file, target) {
+                Ok(check) => {
+                    let origin = Origin::Cache { tool: tool.into(), path: found.path };
+                    return Ok(Some((origin, check)));
+                }
+                Err(Problem::Write(path, source)) => {
+                    return Err(FetchError::Write { path, kept: false, source });
+                }
+                // What another tool's cache holds is no reason to stop: the mirrors come next.
+                Err(problem) => {
+                    (self.progress)(&Event::Skipped { path: &found.path, why: &why(&problem) });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn download(
+        &mut self,
+        file: &SourceFile,
+        target: &Path,
+    ) -> Result<(Origin, Check), FetchError> {
+        let by_hand = ByHand {
+            file: format!("{0}.gz (or {0}, inflated)", file.name),
+            folder: self.folder.into(),
+        };
+        // Deflate never makes a file larger by more than five bytes in 16 KiB.
+        let payload = file.header.file_size() as u64;
+        let limit = payload + payload / 1000 + 4096;
+        let part_of = with_suffix(target, ".gz");
+        let (check, url) = self.run(file, &file.remote, limit, by_hand, &part_of, |part| {
+            place(part, From::Mirror, file, target)
+        })?;
+        Ok((Origin::Mirror { url }, check))
+    }
+
+    fn extract(
+        &mut self,
+        file: &SourceFile,
+        archive: &Archive,
+        target: &Path,
+    ) -> Result<(Origin, Check), FetchError> {
+        let path = self.settings.root.join(&archive.local);
+        if !self.archive_is_whole && path.is_file() {
+            match archive::verify(&path, archive) {
+                Ok(()) => self.archive_is_whole = true,
+                Err(problem) => {
+                    (self.progress)(&Event::Skipped { path: &path, why: &why(&problem) });
+                }
+            }
+        }
+        if !self.archive_is_whole {
+            let parent = path.parent().unwrap_or(Path::new(".")).to_owned();
+            create_folder(&parent)?;
+            let by_hand = ByHand { file: archive.remote.clone(), folder: parent };
+            self.run(file, &archive.remote, archive.bytes, by_hand, &path, |part| {
+                archive::verify(part, archive)?;
+                // The part is the archive, to the byte: it needs another name, not a copy.
+                fs::rename(part, &path).map_err(|error| Problem::Write(path.clone(), error))
+            })?;
+            self.archive_is_whole = true;
+        }
+        match archive::extract(&path, file, target) {
+            Ok(check) => Ok((Origin::Archive { path }, check)),
+            Err(Problem::Write(path, source)) => {
+                Err(FetchError::Write { path, kept: false, source })
+            }
+            Err(Problem::Read(source)) => Err(FetchError::Read { path, source }),
+            Err(Problem::Damaged(why)) => {
+                Err(FetchError::Read { path, source: io::Error::other(format!("it {why}")) })
+            }
+        }
+    }
+
+    /// Downloads `remote` beside `part_of` from the first mirror whose file `accept` takes; returns
+    /// what it returned, and the address.
+    fn run<T>(
+        &mut self,
+        file: &SourceFile,
+        remote: &str,
+        limit: u64,
+        by_hand: ByHand,
+        part_of: &Path,
+        mut accept: impl FnMut(&Path) -> Result<T, Problem>,
+    ) -> Result<(T, String), FetchError> {
+        let (set, name) = (self.source.name.clone(), file.name.clone());
+        let Some(network) = &self.settings.network else {
+            return Err(FetchError::NotHere { set, file: name, by_hand });
+        };
+        let urls: Vec<String> =
+            self.source.mirrors.iter().map(|base| format!("{base}{remote}")).collect();
+        let client = Client::new(network, urls.iter().all(|url| url.starts_with("https://")))?;
+        // Before the first request: a disk that cannot be written to shows here.
+        let mut part = Part::open(part_of)?;
+        let mut download = Download {
+            client: &client,
+            network,
+            urls: &urls,
+            limit,
+            name: remote,
+            progress: self.progress,
+        };
+        match download.run(&mut part, |part| accept(part.path())) {
+            Ok(accepted) => {
+                part.remove();
+                Ok(accepted)
+            }
+            Err(Failure::Local(error)) => Err(error),
+            Err(Failure::Mirrors(failures)) => {
+                if part.len() == 0 {
+                    part.remove();
+                }
+                Err(FetchError::Unavailable { set, file: name, by_hand, failures })
+            }
+        }
+    }
+}
+
+/// Creates a folder that can be written to.
+fn create_folder(folder: &Path) -> Result<(), FetchError> {
+    let failed = |source| FetchError::Write { path: folder.into(), kept: false, source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    // The superuser could write into a folder marked read-only; the mark is honoured all the same.
+    if fs::metadata(folder).map_err(failed)?.permissions().readonly() {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the folder is read-only",
+        )));
+    }
+    Ok(())
+}
+
+fn why(problem: &Problem) -> String {
+    match problem {
+        Problem::Damaged(why) => why.clone(),
+        Problem::Read(error) | Problem::Write(_, error) => format!("cannot be read ({error})"),
+    }
+}

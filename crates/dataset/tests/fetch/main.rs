@@ -1,0 +1,11 @@
+//! The downloader against servers that misbehave, all on loopback, all in temporary folders.
+
+mod archive;
+mod caches;
+mod damage;
+mod disk;
+mod proxy;
+mod resume;
+mod server;
+mod setup;
+mod trouble;
