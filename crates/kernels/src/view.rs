@@ -192,6 +192,15 @@ impl<'a> MatMut<'a> {
         (MatMut { cols: at, ..self }, MatMut { ptr: right, cols: self.cols - at, ..self })
     }
 
+    /// The columns of `range`.
+    ///
+    /// # Panics
+    /// If `range` reaches past the last column.
+    #[must_use]
+    pub fn col_range(self, range: Range<usize>) -> MatMut<'a> {
+        self.split_cols(range.end).0.split_cols(range.start).1
+    }
+
     pub(crate) fn ptr(&mut self) -> *mut f32 {
         self.ptr
     }

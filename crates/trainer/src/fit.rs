@@ -11,6 +11,8 @@ pub struct Fit {
     pub batch_size: usize,
     /// Fraction of the examples, taken from the end before shuffling, to validate on; 0 for none.
     pub validation_split: f64,
+    /// Whether each epoch visits the examples in a new random order.
+    pub shuffle: bool,
     /// Seed of the epochs' orders. (The seed of the weights is given to `Sequential`.)
     pub seed: u64,
     /// Threads; 0 means all processors available.
@@ -20,7 +22,14 @@ pub struct Fit {
 impl Default for Fit {
     /// Keras's defaults: one epoch, batches of 32.
     fn default() -> Self {
-        Self { epochs: 1, batch_size: 32, validation_split: 0.0, seed: 0, threads: 0 }
+        Self {
+            epochs: 1,
+            batch_size: 32,
+            validation_split: 0.0,
+            shuffle: true,
+            seed: 0,
+            threads: 0,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Profile;
+
 /// Loss and accuracy over a set of examples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
@@ -30,6 +32,8 @@ pub struct EpochReport {
     pub steps: usize,
     /// Multiply-adds of the dense products, times two: what an engine that skips nothing computes.
     pub flops: f64,
+    /// Where the time went.
+    pub profile: Profile,
 }
 
 impl EpochReport {

@@ -20,14 +20,24 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod check;
+mod engine;
 mod error;
 mod fit;
+pub mod format;
 mod history;
+pub mod image_file;
 mod layers;
 mod model;
+mod model_file;
 mod optimizer;
 mod parameters;
+pub mod plot;
+mod predictor;
+mod summary;
+mod weights_hash;
 
+pub use engine::{Phase, Profile, infer::Row};
 pub use error::Error;
 pub use fit::{Fit, Progress};
 pub use history::{EpochReport, Evaluation, History};
@@ -35,3 +45,5 @@ pub use layers::{Activation, Dense, Flatten, Layer};
 pub use model::{Model, Sequential};
 pub use optimizer::{Loss, Optimizer};
 pub use parameters::{DenseLayout, Parameters};
+pub use predictor::Predictor;
+pub use summary::{Summary, SummaryRow};

@@ -1,9 +1,15 @@
 //! The model: a stack of layers with its parameters.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use dataset::Examples;
 
+use crate::check;
+use crate::engine::network::Network;
+use crate::engine::{Engine, infer};
+use crate::optimizer::State;
+use crate::predictor::Predictor;
 use crate::{
     EpochReport, Error, Evaluation, Fit, History, Layer, Loss, Optimizer, Parameters, Progress,
 };
@@ -37,9 +43,37 @@ impl Sequential {
     }
 
     /// Checks the stack, draws the weights (Glorot uniform; biases zero) and fixes how to train.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a stack, an optimizer or a loss that cannot work.
     pub fn compile(self, optimizer: Optimizer, loss: Loss) -> Result<Model, Error> {
-        let _ = (optimizer, loss);
-        todo!()
+        let mut parameters = Parameters::zeros(&check::widths(&self.input_shape, &self.layers)?);
+        parameters.draw(self.seed);
+        self.compile_with_parameters(optimizer, loss, parameters)
+    }
+
+    /// Checks the stack and takes `parameters` as its weights, as loading a model file does.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile), and if the parameters are of another stack.
+    pub fn compile_with_parameters(
+        self,
+        optimizer: Optimizer,
+        loss: Loss,
+        parameters: Parameters,
+    ) -> Result<Model, Error> {
+        let Self { input_shape, layers, .. } = self;
+        let network = check::network(&input_shape, &layers, loss)?;
+        check::optimizer(optimizer)?;
+        if parameters.layout_of(&network.widths) != parameters.layers() {
+            return Err(Error::Invalid(format!(
+                "the parameters are not those of layers of {:?} units: compile the stack they come from",
+                network.widths
+            )));
+        }
+        let state = State::new(optimizer, parameters.values().len());
+        let class_names = Vec::new();
+        Ok(Model { input_shape, layers, network, parameters, state, class_names, optimizer, loss })
     }
 }
 
@@ -48,41 +82,154 @@ impl Sequential {
 pub struct Model {
     input_shape: Vec<usize>,
     layers: Vec<Layer>,
+    network: Network,
     parameters: Parameters,
+    state: State,
     class_names: Vec<String>,
     optimizer: Optimizer,
     loss: Loss,
 }
 
 impl Model {
-    /// Trains on `examples`.
+    /// Trains on `examples`. Called again, it goes on from where it stopped, the optimizer's state
+    /// included.
+    ///
+    /// # Errors
+    /// See [`fit_with`](Self::fit_with).
     pub fn fit(&mut self, examples: Examples<'_>, settings: &Fit) -> Result<History, Error> {
         self.fit_with(examples, settings, &Progress::default(), |_| ControlFlow::Continue(()))
     }
 
     /// Trains on `examples`; `progress` can be read from another thread, and `on_epoch` sees each
     /// epoch's report as it comes and may end the training.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for settings that cannot work, [`Error::Mismatch`] for examples of
+    /// another shape or with labels beyond the last layer's units, [`Error::NotFinite`] if the loss
+    /// stops being a number; the parameters are then those of the last epoch that ended well.
     pub fn fit_with(
         &mut self,
         examples: Examples<'_>,
         settings: &Fit,
         progress: &Progress,
-        on_epoch: impl FnMut(&EpochReport) -> ControlFlow<()>,
+        mut on_epoch: impl FnMut(&EpochReport) -> ControlFlow<()>,
     ) -> Result<History, Error> {
-        let _ = (examples, settings, progress, on_epoch);
-        todo!()
+        check::settings(settings)?;
+        self.check_examples(&examples)?;
+        let (train, validation) = examples.split_validation(settings.validation_split);
+        if train.is_empty() {
+            return Err(Error::Invalid(format!(
+                "no example is left to train on: {} with a validation split of {}",
+                examples.len(),
+                settings.validation_split
+            )));
+        }
+        let pool = team(settings.threads)?;
+        let engine = Engine::new(
+            self.network.clone(),
+            self.optimizer,
+            &self.parameters,
+            &self.state,
+            &train,
+            settings.batch_size,
+            pool,
+        );
+        let mut order: Vec<u32> = (0..train.len() as u32).collect();
+        let steps = train.len().div_ceil(settings.batch_size);
+        let mut history = History::default();
+        for epoch in 1..=settings.epochs {
+            progress.set(epoch, 0);
+            let start = Instant::now();
+            if settings.shuffle {
+                dataset::shuffle(&mut order, settings.seed, epoch as u64);
+            }
+            let totals = engine.epoch(train, &order, self.state.steps, epoch, progress);
+            let time = start.elapsed();
+            if let Some((step, loss)) = totals.failed {
+                return Err(Error::NotFinite { epoch, step, loss: loss as f32 });
+            }
+            self.state.steps += steps as u64;
+            engine.save(&mut self.parameters, &mut self.state);
+            let validation = (!validation.is_empty()).then(|| {
+                let evaluate = || infer::evaluate(&self.network, &self.parameters, validation);
+                engine.pool().install(evaluate)
+            });
+            let report = EpochReport {
+                epoch,
+                loss: totals.loss / train.len() as f64,
+                accuracy: totals.correct as f64 / train.len() as f64,
+                validation,
+                time,
+                samples: train.len(),
+                steps,
+                flops: self.network.flops_per_example() * train.len() as f64,
+                profile: engine.profile(),
+            };
+            history.epochs.push(report);
+            if on_epoch(&report).is_break() {
+                break;
+            }
+        }
+        Ok(history)
     }
 
-    /// Loss and accuracy over `examples`.
+    /// Loss and accuracy over `examples`, on all processors.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for examples of another shape or with labels beyond the last layer's
+    /// units.
     pub fn evaluate(&self, examples: Examples<'_>) -> Result<Evaluation, Error> {
-        let _ = examples;
-        todo!()
+        self.check_examples(&examples)?;
+        Ok(infer::evaluate(&self.network, &self.parameters, examples))
     }
 
-    /// Outputs of the last layer for `examples`, row-major `[len, units]`.
+    /// Outputs of the last layer for `examples`, row-major `[len, units]`, on all processors. The
+    /// labels are not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for examples of another shape.
     pub fn predict(&self, examples: Examples<'_>) -> Result<Vec<f32>, Error> {
-        let _ = examples;
-        todo!()
+        self.check_shape(&examples)?;
+        Ok(infer::predict(&self.network, &self.parameters, examples))
+    }
+
+    /// Prepares to predict examples one by one without allocating; `example` shows their kind
+    /// (bytes or floats) and shape.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for examples of another shape.
+    pub fn predictor(&self, examples: &Examples<'_>) -> Result<Predictor, Error> {
+        self.check_shape(examples)?;
+        Ok(Predictor::new(&self.network, &self.parameters, examples))
+    }
+
+    fn check_shape(&self, examples: &Examples<'_>) -> Result<(), Error> {
+        let expected: usize = self.input_shape.iter().product();
+        if examples.width() == expected {
+            return Ok(());
+        }
+        Err(Error::Mismatch(format!(
+            "the model takes examples of shape {:?} ({expected} numbers), the data has {:?} ({}): \
+             train a model for this data or choose the data it was trained on",
+            self.input_shape,
+            examples.shape(),
+            examples.width()
+        )))
+    }
+
+    fn check_examples(&self, examples: &Examples<'_>) -> Result<(), Error> {
+        self.check_shape(examples)?;
+        let classes = self.network.classes();
+        let labels = examples.labels();
+        match (0..labels.len()).find(|&i| labels.get(i) >= classes) {
+            None => Ok(()),
+            Some(i) => Err(Error::Mismatch(format!(
+                "label {} of example {i} is beyond the model's {classes} outputs (0 to {}): give \
+                 the last layer a unit for each class",
+                labels.get(i),
+                classes - 1
+            ))),
+        }
     }
 
     /// The shape of one example.
@@ -93,6 +240,11 @@ impl Model {
     /// The layers, first to last.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The trained numbers, to be changed; the optimizer's state stays.
+    pub fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
     }
 
     /// The trained numbers.
@@ -122,4 +274,13 @@ impl Model {
     pub fn loss(&self) -> Loss {
         self.loss
     }
+}
+
+/// A pool of `threads` threads, all processors for 0.
+fn team(threads: usize) -> Result<rayon::ThreadPool, Error> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("trainer {index}"))
+        .build()
+        .map_err(|error| Error::Invalid(format!("{threads} threads could not be started: {error}")))
 }

@@ -6,31 +6,31 @@ pub enum Optimizer {
     /// Stochastic gradient descent.
     Sgd {
         /// Step size.
-        learning_rate: f32,
+        learning_rate: f64,
         /// Fraction of the last update that is kept, 0 for none.
-        momentum: f32,
+        momentum: f64,
         /// Whether the gradient is taken ahead of the momentum.
         nesterov: bool,
     },
     /// RMSprop: `v = rho v + (1 - rho) g^2; w -= lr g / sqrt(v + epsilon)`.
     RmsProp {
         /// Step size.
-        learning_rate: f32,
+        learning_rate: f64,
         /// Decay of the mean square.
-        rho: f32,
+        rho: f64,
         /// Keeps the root away from zero.
-        epsilon: f32,
+        epsilon: f64,
     },
     /// Adam (Kingma and Ba, 2015), with Keras's placing of epsilon outside the root.
     Adam {
         /// Step size.
-        learning_rate: f32,
+        learning_rate: f64,
         /// Decay of the mean.
-        beta_1: f32,
+        beta_1: f64,
         /// Decay of the mean square.
-        beta_2: f32,
+        beta_2: f64,
         /// Keeps the quotient finite.
-        epsilon: f32,
+        epsilon: f64,
     },
 }
 
@@ -73,7 +73,7 @@ impl Optimizer {
     }
 
     /// The step size.
-    pub fn learning_rate(&self) -> f32 {
+    pub fn learning_rate(&self) -> f64 {
         match *self {
             Self::Sgd { learning_rate, .. }
             | Self::RmsProp { learning_rate, .. }
@@ -83,7 +83,7 @@ impl Optimizer {
 
     /// The same optimizer with another step size.
     #[must_use]
-    pub fn with_learning_rate(mut self, rate: f32) -> Self {
+    pub fn with_learning_rate(mut self, rate: f64) -> Self {
         match &mut self {
             Self::Sgd { learning_rate, .. }
             | Self::RmsProp { learning_rate, .. }
@@ -118,5 +118,30 @@ impl Loss {
     /// The loss of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|loss| loss.name() == name)
+    }
+}
+
+/// What an optimizer remembers between steps, one float a parameter each, in the parameters'
+/// order; empty where it has none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct State {
+    /// The momentum, or Adam's mean.
+    pub(crate) first: Vec<f32>,
+    /// The mean square.
+    pub(crate) second: Vec<f32>,
+    /// Steps taken.
+    pub(crate) steps: u64,
+}
+
+impl State {
+    /// The state before the first step.
+    pub(crate) fn new(optimizer: Optimizer, parameters: usize) -> Self {
+        let (first, second) = match optimizer {
+            Optimizer::Sgd { momentum: 0.0, .. } => (0, 0),
+            Optimizer::Sgd { .. } => (parameters, 0),
+            Optimizer::RmsProp { .. } => (0, parameters),
+            Optimizer::Adam { .. } => (parameters, parameters),
+        };
+        Self { first: vec![0.0; first], second: vec![0.0; second], steps: 0 }
     }
 }

@@ -1,0 +1,148 @@
+//! The point where a team's threads wait for each other.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+/// Looks at the counter before the first yield. A step's phases are tens of microseconds long and
+/// nearly equal, so the others are usually here within that time.
+const SPINS: usize = 4_000;
+/// Yields before the thread sleeps: what lets more threads than processors make progress.
+const YIELDS: usize = 200;
+
+/// A thread of the team panicked: there is nobody to wait for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+/// A barrier that spins, then yields, then sleeps, and that a panicking thread breaks.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    threads: usize,
+    spins: usize,
+    arrived: AtomicUsize,
+    generation: AtomicUsize,
+    broken: AtomicBool,
+    sleepers: Mutex<usize>,
+    wake: Condvar,
+}
+
+impl Barrier {
+    /// A barrier for `threads` threads.
+    pub(crate) fn new(threads: usize) -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            threads,
+            // With more threads than processors, who spins keeps away whom it waits for.
+            spins: if threads <= processors { SPINS } else { 0 },
+            arrived: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+            sleepers: Mutex::new(0),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// Waits until all threads have called this. What they wrote before it, all may read after it.
+    pub(crate) fn wait(&self) -> Result<(), Broken> {
+        let generation = self.generation.load(Ordering::Acquire);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.generation.store(generation.wrapping_add(1), Ordering::Release);
+            self.wake_sleepers();
+            return self.check();
+        }
+        let passed = || {
+            self.generation.load(Ordering::Acquire) != generation
+                || self.broken.load(Ordering::Acquire)
+        };
+        for _ in 0..self.spins {
+            if passed() {
+                return self.check();
+            }
+            std::hint::spin_loop();
+        }
+        for _ in 0..YIELDS {
+            if passed() {
+                return self.check();
+            }
+            thread::yield_now();
+        }
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        *sleepers += 1;
+        while !passed() {
+            sleepers = self.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner);
+        }
+        *sleepers -= 1;
+        self.check()
+    }
+
+    /// Ends every wait, now and later, with [`Broken`].
+    pub(crate) fn break_it(&self) {
+        self.broken.store(true, Ordering::Release);
+        self.wake_sleepers();
+    }
+
+    fn check(&self) -> Result<(), Broken> {
+        if self.broken.load(Ordering::Acquire) { Err(Broken) } else { Ok(()) }
+    }
+
+    fn wake_sleepers(&self) {
+        // The lock, not a flag beside it: a thread that is about to sleep has either seen the new
+        // generation under the lock or is counted.
+        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        if *sleepers > 0 {
+            self.wake.notify_all();
+        }
+    }
+}
+
+/// Breaks the barrier if its thread panics.
+pub(crate) struct BreakOnPanic<'a>(pub(crate) &'a Barrier);
+
+impl Drop for BreakOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.break_it();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_threads_pass_together_many_times() {
+        for threads in [1, 2, 5] {
+            let barrier = Barrier::new(threads);
+            let count = AtomicUsize::new(0);
+            thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        for round in 0..300 {
+                            count.fetch_add(1, Ordering::Relaxed);
+                            barrier.wait().unwrap();
+                            assert_eq!(count.load(Ordering::Relaxed), (round + 1) * threads);
+                            barrier.wait().unwrap();
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_panic_frees_who_waits() {
+        let barrier = Barrier::new(2);
+        let result = thread::scope(|scope| {
+            let waiting = scope.spawn(|| barrier.wait());
+            let panicking = scope.spawn(|| {
+                let _guard = BreakOnPanic(&barrier);
+                panic!("on purpose");
+            });
+            assert!(panicking.join().is_err());
+            waiting.join().unwrap()
+        });
+        assert_eq!(result, Err(Broken));
+    }
+}

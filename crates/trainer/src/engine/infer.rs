@@ -1,0 +1,216 @@
+//! The forward pass alone: evaluation and prediction.
+
+use dataset::{Examples, FeaturesView, LabelsView};
+use kernels::gemm::{Epilogue, Products, Start};
+use kernels::panels::{Batch, PANEL, Panels};
+use kernels::{Isa, MatRef, Targets, first_layer, loss};
+use rayon::prelude::*;
+
+use super::batch_of;
+use super::network::{Head, Network};
+use super::shares::{Activations, Block};
+use crate::optimizer::State;
+use crate::{Evaluation, Parameters};
+
+/// Examples a thread computes at a time: their activations stay in the second-level cache.
+const CHUNK: usize = 128;
+
+/// Parameters as the kernels like them: rows on whole cache lines.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    layers: Vec<(Block, Block)>,
+}
+
+impl Weights {
+    pub(crate) fn new(parameters: &Parameters) -> Self {
+        let none = State::default();
+        let load = |at, rows, units| Block::load(parameters, &none, at, units, 0..rows, 0..units);
+        let layers = parameters
+            .layers()
+            .iter()
+            .map(|layer| {
+                let weights = load(layer.weights.start, layer.inputs, layer.units);
+                (weights, load(layer.biases.start, 1, layer.units))
+            })
+            .collect();
+        Self { layers }
+    }
+}
+
+/// One thread's memory for the forward pass of up to `capacity` examples.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    isa: Isa,
+    batch: Batch,
+    panels: Panels,
+    /// Outputs of each layer.
+    outputs: Vec<Activations>,
+    products: Products,
+    losses: Vec<f32>,
+}
+
+impl Forward {
+    pub(crate) fn new(network: &Network, batch: Batch, capacity: usize) -> Self {
+        let isa = Isa::best();
+        let rows = capacity.next_multiple_of(PANEL);
+        Self {
+            isa,
+            batch,
+            panels: Panels::with_capacity(rows, network.widths[0]),
+            outputs: network.widths[1..].iter().map(|w| Activations::new(rows, *w)).collect(),
+            products: Products::new(isa),
+            losses: vec![0.0; capacity],
+        }
+    }
+
+    /// Reads the examples.
+    fn load(&mut self, examples: Examples<'_>) {
+        self.batch.clear();
+        let width = examples.width().max(1);
+        match examples.features() {
+            FeaturesView::U8(v) => v.chunks(width).for_each(|row| self.batch.push_bytes(row)),
+            FeaturesView::F32(v) => v.chunks(width).for_each(|row| self.batch.push_floats(row)),
+        }
+    }
+
+    /// The last layer's sums for the batch: `[rows, classes]`.
+    fn sums(&mut self, network: &Network, weights: &Weights) -> &mut Activations {
+        let rows = self.batch.rows();
+        self.panels.fill_examples(self.isa, &self.batch);
+        for (l, (matrix, biases)) in weights.layers.iter().enumerate() {
+            let (before, after) = self.outputs.split_at_mut(l);
+            let biases = &biases.values[..biases.cols];
+            let activation = network.activation(l);
+            if l == 0 {
+                let out = after[0].view_mut(rows.next_multiple_of(PANEL));
+                first_layer::forward(
+                    self.isa,
+                    &self.panels,
+                    matrix.view(),
+                    biases,
+                    activation,
+                    out,
+                );
+            } else {
+                let inputs: MatRef<'_> = before[l - 1].view(rows);
+                let epilogue = Epilogue::BiasActivation(biases, activation);
+                let out = after[0].view_mut(rows);
+                self.products.run(inputs, matrix.view(), out, Start::Zero, epilogue);
+            }
+        }
+        let last = self.outputs.len() - 1;
+        &mut self.outputs[last]
+    }
+
+    /// The model's outputs for the batch that was loaded: `[rows, classes]`, padded rows.
+    fn outputs(&mut self, network: &Network, weights: &Weights) -> &Activations {
+        let (isa, rows) = (self.isa, self.batch.rows());
+        let sums = self.sums(network, weights);
+        let stride = sums.stride;
+        let values = &mut sums.values[..rows * stride];
+        match network.head {
+            Head::SquaredError(activation) => activation.forward(isa, values),
+            _ => loss::softmax(isa, values, stride, network.classes(), rows),
+        }
+        sums
+    }
+
+    /// Sum of losses, in order, and correct predictions.
+    fn evaluate(
+        &mut self,
+        network: &Network,
+        weights: &Weights,
+        examples: Examples<'_>,
+    ) -> (f64, usize) {
+        self.load(examples);
+        let (isa, rows, classes) = (self.isa, examples.len(), network.classes());
+        let mut losses = std::mem::take(&mut self.losses);
+        let targets = match examples.labels() {
+            LabelsView::U8(labels) => Targets::U8(labels),
+            LabelsView::U16(labels) => Targets::U16(labels),
+        };
+        let here = &mut losses[..rows];
+        let correct = if network.head == Head::SoftmaxCrossEntropy {
+            let sums = self.sums(network, weights);
+            let values = &sums.values[..rows * sums.stride];
+            loss::softmax_cross_entropy_loss(isa, values, sums.stride, classes, targets, here)
+        } else {
+            let outputs = self.outputs(network, weights);
+            let values = &outputs.values[..rows * outputs.stride];
+            loss::mean_squared_error_loss(isa, values, outputs.stride, classes, targets, here)
+        };
+        let sum = here.iter().map(|loss| f64::from(*loss)).sum();
+        self.losses = losses;
+        (sum, correct)
+    }
+
+    /// Outputs for one example, `[classes]`.
+    pub(crate) fn one(&mut self, network: &Network, weights: &Weights, row: Row<'_>) -> &[f32] {
+        self.batch.clear();
+        match row {
+            Row::Bytes(bytes) => self.batch.push_bytes(bytes),
+            Row::Floats(floats) => self.batch.push_floats(floats),
+        }
+        let classes = network.classes();
+        &self.outputs(network, weights).values[..classes]
+    }
+}
+
+/// The features of one example.
+#[derive(Clone, Copy, Debug)]
+pub enum Row<'a> {
+    /// Pixels 0 to 255, divided by 255.
+    Bytes(&'a [u8]),
+    /// Numbers used as they are.
+    Floats(&'a [f32]),
+}
+
+/// Loss and accuracy, on the current rayon pool. The sum runs over chunks in order, so the number
+/// of threads does not change it.
+pub(crate) fn evaluate(
+    network: &Network,
+    parameters: &Parameters,
+    examples: Examples<'_>,
+) -> Evaluation {
+    let weights = Weights::new(parameters);
+    let sums: Vec<(f64, usize)> = chunks(&examples)
+        .into_par_iter()
+        .map_init(
+            || Forward::new(network, batch_of(&examples, CHUNK), CHUNK),
+            |forward, chunk| forward.evaluate(network, &weights, chunk),
+        )
+        .collect();
+    let loss: f64 = sums.iter().map(|sum| sum.0).sum();
+    let correct: usize = sums.iter().map(|sum| sum.1).sum();
+    let len = examples.len().max(1) as f64;
+    Evaluation { loss: loss / len, accuracy: correct as f64 / len }
+}
+
+/// Outputs `[len, classes]`, on the current rayon pool.
+pub(crate) fn predict(
+    network: &Network,
+    parameters: &Parameters,
+    examples: Examples<'_>,
+) -> Vec<f32> {
+    let weights = Weights::new(parameters);
+    let classes = network.classes();
+    let mut all = vec![0.0; examples.len() * classes];
+    all.par_chunks_mut(CHUNK * classes).zip(chunks(&examples)).for_each_init(
+        || Forward::new(network, batch_of(&examples, CHUNK), CHUNK),
+        |forward, (out, chunk)| {
+            forward.load(chunk);
+            let outputs = forward.outputs(network, &weights);
+            for (out, row) in out.chunks_mut(classes).zip(outputs.values.chunks(outputs.stride)) {
+                out.copy_from_slice(&row[..classes]);
+            }
+        },
+    );
+    all
+}
+
+fn chunks<'a>(examples: &Examples<'a>) -> Vec<Examples<'a>> {
+    (0..examples.len())
+        .step_by(CHUNK)
+        .map(|start| examples.slice(start..(start + CHUNK).min(examples.len())))
+        .collect()
+}

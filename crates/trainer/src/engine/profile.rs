@@ -1,0 +1,95 @@
+//! Where an epoch's time goes.
+
+use std::time::{Duration, Instant};
+
+/// A part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Rows copied from the data set, and the panels made of them.
+    Gather,
+    /// Products, biases and activations of all layers.
+    Forward,
+    /// The loss and its gradient.
+    Loss,
+    /// Gradients with respect to hidden layers.
+    Backward,
+    /// Weight gradients with the optimizer's update.
+    Update,
+    /// Waiting for the other threads.
+    Wait,
+}
+
+impl Phase {
+    /// All phases in the order of a step.
+    pub const ALL: [Phase; 6] =
+        [Self::Gather, Self::Forward, Self::Loss, Self::Backward, Self::Update, Self::Wait];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gather => "gather and lists",
+            Self::Forward => "forward",
+            Self::Loss => "loss",
+            Self::Backward => "backward",
+            Self::Update => "weight gradient + update",
+            Self::Wait => "waiting at barriers",
+        }
+    }
+}
+
+/// Time spent in each phase, summed over the threads of the team, and what the zeros saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Profile {
+    times: [Duration; Phase::ALL.len()],
+    /// Entries of the first layer's forward panels kept, summed over steps.
+    pub(crate) forward_kept: f64,
+    /// Entries of the weight gradient's panels kept, summed over steps.
+    pub(crate) update_kept: f64,
+    /// Steps that these sums are of.
+    pub(crate) steps: usize,
+}
+
+impl Profile {
+    /// Time in `phase`, all threads together.
+    pub fn time(&self, phase: Phase) -> Duration {
+        self.times[phase as usize]
+    }
+
+    /// Fraction of the first layer's multiply-adds that the forward product computed.
+    pub fn forward_density(&self) -> f64 {
+        self.forward_kept / self.steps.max(1) as f64
+    }
+
+    /// Fraction of the first layer's multiply-adds that its weight gradient computed.
+    pub fn update_density(&self) -> f64 {
+        self.update_kept / self.steps.max(1) as f64
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (time, more) in self.times.iter_mut().zip(other.times) {
+            *time += more;
+        }
+        self.forward_kept += other.forward_kept;
+        self.update_kept += other.update_kept;
+        self.steps += other.steps;
+    }
+}
+
+/// A stopwatch that books the time since its last lap to a phase.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    last: Instant,
+    pub(crate) profile: Profile,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { last: Instant::now(), profile: Profile::default() }
+    }
+
+    pub(crate) fn lap(&mut self, phase: Phase) {
+        let now = Instant::now();
+        self.profile.times[phase as usize] += now - self.last;
+        self.last = now;
+    }
+}

@@ -1,0 +1,256 @@
+//! Who owns what: the parameters and the batch, cut among the threads of a team.
+
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kernels::gemm::share;
+use kernels::{Aligned, MatMut, MatRef, Update};
+
+use crate::Parameters;
+use crate::optimizer::State;
+
+/// Columns and rows are cut at multiples of this: a cache line of floats.
+pub(crate) const QUANTUM: usize = 16;
+
+/// Floats from one row of a matrix to the next: whole cache lines.
+pub(crate) fn stride(width: usize) -> usize {
+    width.next_multiple_of(QUANTUM)
+}
+
+/// A block of a matrix with the optimizer's state beside it, padded to whole cache lines. Padding
+/// is zero and stays zero: its gradient is.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) stride: usize,
+    pub(crate) values: Aligned,
+    pub(crate) first: Aligned,
+    pub(crate) second: Aligned,
+}
+
+impl Block {
+    /// Copies rows and columns out of a `[.., units]` matrix at `at` of the parameters.
+    pub(crate) fn load(
+        parameters: &Parameters,
+        state: &State,
+        at: usize,
+        units: usize,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> Self {
+        let stride = stride(cols.len());
+        let copy = |source: &[f32]| {
+            if source.is_empty() {
+                return Aligned::default();
+            }
+            let mut block = Aligned::zeros(rows.len() * stride);
+            for (r, row) in rows.clone().enumerate() {
+                let from = at + row * units + cols.start;
+                block[r * stride..][..cols.len()].copy_from_slice(&source[from..][..cols.len()]);
+            }
+            block
+        };
+        Self {
+            rows: rows.len(),
+            cols: cols.len(),
+            stride,
+            values: copy(parameters.values()),
+            first: copy(&state.first),
+            second: copy(&state.second),
+        }
+    }
+
+    /// Copies the block back to where [`load`](Self::load) took it from.
+    fn save(
+        &self,
+        parameters: &mut Parameters,
+        state: &mut State,
+        at: usize,
+        units: usize,
+        row: usize,
+        col: usize,
+    ) {
+        let copy = |block: &[f32], target: &mut [f32]| {
+            for r in 0..if block.is_empty() { 0 } else { self.rows } {
+                let to = at + (row + r) * units + col;
+                target[to..][..self.cols].copy_from_slice(&block[r * self.stride..][..self.cols]);
+            }
+        };
+        copy(&self.values, parameters.values_mut());
+        copy(&self.first, &mut state.first);
+        copy(&self.second, &mut state.second);
+    }
+
+    pub(crate) fn view(&self) -> MatRef<'_> {
+        MatRef::with_strides(&self.values, self.rows, self.cols, self.stride, 1)
+    }
+
+    /// Values, first and second state; state that the optimizer lacks is `[0, 0]`.
+    pub(crate) fn views_mut(&mut self) -> [MatMut<'_>; 3] {
+        let (rows, cols, stride) = (self.rows, self.cols, self.stride);
+        [&mut self.values, &mut self.first, &mut self.second].map(|data| {
+            if data.is_empty() {
+                MatMut::new(&mut [], 0, 0)
+            } else {
+                MatMut::with_stride(data, rows, cols, stride)
+            }
+        })
+    }
+
+    /// Applies `rule` to the rows from `row` on that `gradient`, of the same stride, covers.
+    pub(crate) fn apply(&mut self, isa: kernels::Isa, rule: &Update, row: usize, gradient: &[f32]) {
+        let range = row * self.stride..row * self.stride + gradient.len();
+        let state = |state: &Aligned| if state.is_empty() { 0..0 } else { range.clone() };
+        let (first, second) = (state(&self.first), state(&self.second));
+        rule.apply(
+            isa,
+            &mut self.values[range.clone()],
+            gradient,
+            &mut self.first[first],
+            &mut self.second[second],
+        );
+    }
+}
+
+/// A thread's columns of the first layer; nobody else ever reads them during an epoch.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    pub(crate) range: Range<usize>,
+    pub(crate) weights: Block,
+    pub(crate) biases: Block,
+    /// One a panel of features; see `kernels::first_layer::Weights`.
+    pub(crate) touched: Vec<bool>,
+}
+
+impl Columns {
+    pub(crate) fn load(p: &Parameters, state: &State, index: usize, threads: usize) -> Self {
+        let layer = &p.layers()[0];
+        let range = share(layer.units, QUANTUM, index, threads);
+        let (rows, cols) = (0..layer.inputs, range.clone());
+        let weights = Block::load(p, state, layer.weights.start, layer.units, rows, cols.clone());
+        let biases = Block::load(p, state, layer.biases.start, layer.units, 0..1, cols);
+        let panels = layer.inputs.div_ceil(kernels::panels::PANEL);
+        // State from an earlier training may be anything: then no panel is known to be untouched.
+        let touched = vec![state.steps > 0; panels];
+        Self { range, weights, biases, touched }
+    }
+
+    pub(crate) fn save(&self, p: &mut Parameters, state: &mut State) {
+        let layer = p.layers()[0].clone();
+        let col = self.range.start;
+        self.weights.save(p, state, layer.weights.start, layer.units, 0, col);
+        self.biases.save(p, state, layer.biases.start, layer.units, 0, col);
+    }
+}
+
+/// A thread's rows of a later layer's weights.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) range: Range<usize>,
+    pub(crate) weights: Block,
+    /// The weights' transpose `[units, rows]`, which the gradient on the way back multiplies by:
+    /// the owner keeps it up to date.
+    pub(crate) transposed: Aligned,
+    pub(crate) transposed_stride: usize,
+}
+
+impl Rows {
+    pub(crate) fn load(
+        p: &Parameters,
+        state: &State,
+        l: usize,
+        index: usize,
+        threads: usize,
+    ) -> Self {
+        let layer = &p.layers()[l];
+        let range = share(layer.inputs, QUANTUM, index, threads);
+        let (at, units) = (layer.weights.start, layer.units);
+        let weights = Block::load(p, state, at, units, range.clone(), 0..units);
+        let transposed_stride = stride(range.len());
+        let transposed = Aligned::zeros(units * transposed_stride);
+        let mut rows = Self { range, weights, transposed, transposed_stride };
+        rows.transpose();
+        rows
+    }
+
+    pub(crate) fn save(&self, p: &mut Parameters, state: &mut State, l: usize) {
+        let layer = p.layers()[l].clone();
+        self.weights.save(p, state, layer.weights.start, layer.units, self.range.start, 0);
+    }
+
+    /// Brings the transpose up to date.
+    pub(crate) fn transpose(&mut self) {
+        let (stride, to_stride) = (self.weights.stride, self.transposed_stride);
+        // Sixteen rows at a time: each line of either side is used whole while it is near.
+        for start in (0..self.weights.rows).step_by(QUANTUM) {
+            let end = (start + QUANTUM).min(self.weights.rows);
+            for unit in 0..self.weights.cols {
+                for row in start..end {
+                    self.transposed[unit * to_stride + row] =
+                        self.weights.values[row * stride + unit];
+                }
+            }
+        }
+    }
+
+    /// `[units, rows]`
+    pub(crate) fn transposed(&self) -> MatRef<'_> {
+        let (units, rows) = (self.weights.cols, self.weights.rows);
+        MatRef::with_strides(&self.transposed, units, rows, self.transposed_stride, 1)
+    }
+}
+
+/// The biases of a later layer; one thread owns them.
+#[derive(Debug)]
+pub(crate) struct Biases(pub(crate) Block);
+
+impl Biases {
+    pub(crate) fn load(p: &Parameters, state: &State, l: usize) -> Self {
+        let layer = &p.layers()[l];
+        Self(Block::load(p, state, layer.biases.start, layer.units, 0..1, 0..layer.units))
+    }
+
+    pub(crate) fn save(&self, p: &mut Parameters, state: &mut State, l: usize) {
+        let layer = p.layers()[l].clone();
+        self.0.save(p, state, layer.biases.start, layer.units, 0, 0);
+    }
+
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.0.values[..self.0.cols]
+    }
+}
+
+/// Activations or gradients of some examples: `[examples, width]`, rows on whole cache lines.
+#[derive(Debug)]
+pub(crate) struct Activations {
+    pub(crate) values: Aligned,
+    pub(crate) width: usize,
+    pub(crate) stride: usize,
+}
+
+impl Activations {
+    pub(crate) fn new(examples: usize, width: usize) -> Self {
+        let stride = stride(width);
+        Self { values: Aligned::zeros(examples * stride), width, stride }
+    }
+
+    pub(crate) fn view(&self, examples: usize) -> MatRef<'_> {
+        MatRef::with_strides(&self.values, examples, self.width, self.stride, 1)
+    }
+
+    pub(crate) fn view_mut(&mut self, examples: usize) -> MatMut<'_> {
+        MatMut::with_stride(&mut self.values, examples, self.width, self.stride)
+    }
+}
+
+/// A lock that is never waited for: the barriers keep writers and readers apart. It is what lets
+/// the compiler check that sharing without a word of `unsafe`, for some ten nanoseconds a phase.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`read`], to write.
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,349 @@
+//! One thread's part of a step: three phases, two barriers.
+
+use std::ops::Range;
+use std::sync::RwLock;
+
+use kernels::gemm::{Epilogue, Products, Start, share};
+use kernels::panels::{Batch, Panels};
+use kernels::{Aligned, Isa, MatMut, Targets, Update, first_layer, loss};
+
+use super::network::{Head, Network};
+use super::profile::{Phase, Stopwatch};
+use super::shares::{Activations, Biases, Columns, Rows, read, stride, write};
+
+/// Rows of a later layer's weight gradient that are computed, and applied, at a time: few enough
+/// for the gradient to stay in the first-level cache.
+pub(crate) const GRADIENT_ROWS: usize = 32;
+
+/// What the threads of a team share. Each value has one writer at a time; see `read`.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Output of the first layer, one block of columns a thread: `[batch, its columns]`.
+    pub(crate) first_outputs: Vec<RwLock<Activations>>,
+    /// Later layers' weights, `[layer - 1][thread]`.
+    pub(crate) rows: Vec<Vec<RwLock<Rows>>>,
+    /// Later layers' biases, `[layer - 1]`.
+    pub(crate) biases: Vec<RwLock<Biases>>,
+    /// The batch, cut by examples: one block a thread.
+    pub(crate) examples: Vec<RwLock<Examples>>,
+}
+
+/// A thread's examples of the batch, from the second layer on.
+#[derive(Debug)]
+pub(crate) struct Examples {
+    /// Outputs of layer l, `[l - 1]`, for the hidden layers from the second on.
+    pub(crate) outputs: Vec<Activations>,
+    /// Gradients with respect to layer l's sums, `[l]`; the first is used where there is but one
+    /// layer.
+    pub(crate) gradients: Vec<Activations>,
+    /// The last layer's outputs where the head needs them beside their gradient.
+    pub(crate) head_outputs: Activations,
+    pub(crate) losses: Vec<f32>,
+    pub(crate) correct: usize,
+    pub(crate) labels: Labels,
+}
+
+/// Class numbers of some examples.
+#[derive(Debug, Default)]
+pub(crate) struct Labels(pub(crate) Vec<u16>);
+
+/// What a thread has to itself.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) index: usize,
+    pub(crate) isa: Isa,
+    pub(crate) columns: Columns,
+    pub(crate) batch: Batch,
+    pub(crate) by_examples: Panels,
+    pub(crate) by_features: Panels,
+    /// Gradient with respect to the first layer's sums, `[batch, own columns]`.
+    pub(crate) first_gradient: Activations,
+    pub(crate) gradient: Aligned,
+    pub(crate) products: Products,
+    pub(crate) watch: Stopwatch,
+}
+
+/// One step as every thread sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Step<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) shared: &'a Shared,
+    pub(crate) rule: Update,
+    /// Examples in this batch.
+    pub(crate) len: usize,
+}
+
+impl Step<'_> {
+    fn threads(&self) -> usize {
+        self.shared.examples.len()
+    }
+
+    /// The examples that belong to thread `index` in the middle phase.
+    pub(crate) fn examples(&self, index: usize) -> Range<usize> {
+        share(self.len, 1, index, self.threads())
+    }
+
+    /// First phase: own columns of the first layer, for all examples.
+    pub(crate) fn first_forward(&self, own: &mut Own) {
+        own.by_examples.fill_examples(own.isa, &own.batch);
+        own.by_features.fill_features(own.isa, &own.batch);
+        own.watch.lap(Phase::Gather);
+        own.watch.profile.forward_kept += own.by_examples.density();
+        own.watch.profile.update_kept += own.by_features.density();
+        own.watch.profile.steps += 1;
+        let mut out = write(&self.shared.first_outputs[own.index]);
+        let rows = self.len.next_multiple_of(kernels::panels::PANEL);
+        if !own.columns.range.is_empty() {
+            first_layer::forward(
+                own.isa,
+                &own.by_examples,
+                own.columns.weights.view(),
+                &own.columns.biases.values[..own.columns.range.len()],
+                self.network.activation(0),
+                out.view_mut(rows),
+            );
+        }
+        own.watch.lap(Phase::Forward);
+    }
+
+    /// Second phase: own examples, through all later layers, the loss, and back.
+    pub(crate) fn middle(&self, own: &mut Own) {
+        let rows = self.examples(own.index);
+        let mut mine = write(&self.shared.examples[own.index]);
+        let mine = &mut *mine;
+        mine.losses.clear();
+        mine.losses.resize(rows.len(), 0.0);
+        mine.correct = 0;
+        if rows.is_empty() {
+            return;
+        }
+        self.forward(own, mine, rows.clone());
+        own.watch.lap(Phase::Forward);
+        self.head(own.isa, mine, rows.len());
+        own.watch.lap(Phase::Loss);
+        for l in (2..self.network.depth()).rev() {
+            let (below, above) = mine.gradients.split_at_mut(l);
+            let (outputs, activation) = (&mine.outputs[l - 2], self.network.activation(l - 1));
+            for share in &self.shared.rows[l - 1] {
+                let share = read(share);
+                if share.range.is_empty() {
+                    continue;
+                }
+                let target = below[l - 1].view_mut(rows.len()).col_range(share.range.clone());
+                let outputs = outputs.view(rows.len()).col_range(share.range.clone());
+                let epilogue = Epilogue::ActivationGradient(outputs, activation);
+                let gradient = above[0].view(rows.len());
+                own.products.run(gradient, share.transposed(), target, Start::Zero, epilogue);
+            }
+        }
+        own.watch.lap(Phase::Backward);
+    }
+
+    /// Layers from the second to the last; the last one's sums land in its gradient's place.
+    fn forward(&self, own: &mut Own, mine: &mut Examples, rows: Range<usize>) {
+        let depth = self.network.depth();
+        if depth == 1 {
+            for (block, cols) in self.first_blocks() {
+                let block = read(block);
+                let target = &mut mine.gradients[0];
+                for (r, row) in rows.clone().enumerate() {
+                    let from = &block.values[row * block.stride..][..cols.len()];
+                    target.values[r * target.stride..][cols.clone()].copy_from_slice(from);
+                }
+            }
+            return;
+        }
+        for l in 1..depth {
+            let biases = read(&self.shared.biases[l - 1]);
+            let epilogue = Epilogue::BiasActivation(biases.values(), self.network.activation(l));
+            let (before, after) = mine.outputs.split_at_mut(l - 1);
+            let target = if l + 1 == depth { &mut mine.gradients[l] } else { &mut after[0] };
+            let shares = &self.shared.rows[l - 1];
+            let last = shares.iter().rposition(|share| !read(share).range.is_empty());
+            let mut start = Start::Zero;
+            for (t, share) in shares.iter().enumerate() {
+                let share = read(share);
+                if share.range.is_empty() {
+                    continue;
+                }
+                // The sum over inputs runs through the owners' blocks in order.
+                let epilogue = if Some(t) == last { epilogue } else { Epilogue::Store };
+                let c = target.view_mut(rows.len());
+                if l == 1 {
+                    let block = read(&self.shared.first_outputs[t]);
+                    let inputs = block.view(rows.end).row_range(rows.clone());
+                    own.products.run(inputs, share.weights.view(), c, start, epilogue);
+                } else {
+                    let inputs = before[l - 2].view(rows.len()).col_range(share.range.clone());
+                    own.products.run(inputs, share.weights.view(), c, start, epilogue);
+                }
+                start = Start::FromC;
+            }
+        }
+    }
+
+    /// Loss, and its gradient with respect to the last layer's sums, in place.
+    fn head(&self, isa: Isa, mine: &mut Examples, rows: usize) {
+        let classes = self.network.classes();
+        let width = stride(classes);
+        let targets = Targets::U16(&mine.labels.0[..rows]);
+        let scale = 1.0 / self.len as f32;
+        let last = mine.gradients.len() - 1;
+        let sums = &mut mine.gradients[last].values[..rows * width];
+        let losses = &mut mine.losses;
+        let outputs = &mut mine.head_outputs.values;
+        match self.network.head {
+            Head::SoftmaxCrossEntropy => {
+                mine.correct = loss::softmax_cross_entropy(
+                    isa, sums, width, classes, targets, scale, losses, None,
+                );
+            }
+            Head::SquaredError(activation) => {
+                activation.forward(isa, sums);
+                let outputs = &mut outputs[..sums.len()];
+                outputs.copy_from_slice(sums);
+                mine.correct =
+                    loss::mean_squared_error(isa, sums, width, classes, targets, scale, losses);
+                activation.backward(isa, outputs, sums);
+            }
+            Head::SquaredErrorOfSoftmax => {
+                loss::softmax(isa, sums, width, classes, rows);
+                let outputs = &mut outputs[..sums.len()];
+                outputs.copy_from_slice(sums);
+                mine.correct =
+                    loss::mean_squared_error(isa, sums, width, classes, targets, scale, losses);
+                // The Jacobian of softmax: dz_j = p_j (g_j - sum_k g_k p_k).
+                for (g, p) in sums.chunks_exact_mut(width).zip(outputs.chunks_exact(width)) {
+                    let inner: f32 = g.iter().zip(p).map(|(g, p)| g * p).sum();
+                    g.iter_mut().zip(p).for_each(|(g, p)| *g = p * (*g - inner));
+                }
+            }
+        }
+    }
+
+    /// Third phase: the gradient and update of own parameters. Nothing that others still read is
+    /// written: the next step's first phase needs no barrier before it.
+    pub(crate) fn update(&self, own: &mut Own) {
+        self.first_gradient(own);
+        own.watch.lap(Phase::Backward);
+        self.update_first(own);
+        for l in 1..self.network.depth() {
+            self.update_rows(own, l);
+            if l % self.threads() == own.index {
+                self.update_biases(own, l);
+            }
+        }
+        own.watch.lap(Phase::Update);
+    }
+
+    /// Gradient with respect to the first layer's sums: own columns, all examples.
+    fn first_gradient(&self, own: &mut Own) {
+        let cols = own.columns.range.clone();
+        if cols.is_empty() {
+            return;
+        }
+        let activation = self.network.activation(0);
+        let outputs = read(&self.shared.first_outputs[own.index]);
+        for t in 0..self.threads() {
+            let rows = self.examples(t);
+            if rows.is_empty() {
+                continue;
+            }
+            let theirs = read(&self.shared.examples[t]);
+            if self.network.depth() == 1 {
+                let (source, target) = (&theirs.gradients[0], &mut own.first_gradient);
+                for (r, row) in rows.enumerate() {
+                    let from = &source.values[r * source.stride..][cols.clone()];
+                    target.values[row * target.stride..][..cols.len()].copy_from_slice(from);
+                }
+                continue;
+            }
+            let share = read(&self.shared.rows[0][own.index]);
+            let (_, target) = own.first_gradient.view_mut(rows.end).split_rows(rows.start);
+            let outputs = outputs.view(self.len).row_range(rows.clone());
+            let epilogue = Epilogue::ActivationGradient(outputs, activation);
+            let gradient = theirs.gradients[1].view(rows.len());
+            own.products.run(gradient, share.transposed(), target, Start::Zero, epilogue);
+        }
+    }
+
+    fn update_first(&self, own: &mut Own) {
+        if own.columns.range.is_empty() {
+            return;
+        }
+        let columns = &mut own.columns;
+        let gradient = own.first_gradient.view(self.len);
+        let [values, first, second] = columns.weights.views_mut();
+        let weights =
+            first_layer::Weights { values, first, second, touched: &mut columns.touched };
+        first_layer::update(own.isa, &own.by_features, gradient, &self.rule, weights);
+        let sums = &mut own.gradient[..columns.biases.stride];
+        sums.fill(0.0);
+        add_rows(&own.first_gradient, self.len, sums);
+        columns.biases.apply(own.isa, &self.rule, 0, sums);
+    }
+
+    /// Own rows of layer `l`'s weights, some at a time.
+    fn update_rows(&self, own: &mut Own, l: usize) {
+        let mut share = write(&self.shared.rows[l - 1][own.index]);
+        let share = &mut *share;
+        let (units, width) = (share.weights.cols, share.weights.stride);
+        let mut row = 0;
+        while row < share.weights.rows {
+            let rows = GRADIENT_ROWS.min(share.weights.rows - row);
+            let gradient = &mut own.gradient[..rows * width];
+            let mut start = Start::Zero;
+            for t in 0..self.threads() {
+                let examples = self.examples(t);
+                if examples.is_empty() {
+                    continue;
+                }
+                let theirs = read(&self.shared.examples[t]);
+                let above = theirs.gradients[l].view(examples.len());
+                let c = MatMut::with_stride(gradient, rows, units, width);
+                if l == 1 {
+                    let inputs = read(&self.shared.first_outputs[own.index]);
+                    let inputs = inputs.view(self.len).row_range(examples);
+                    let inputs = inputs.col_range(row..row + rows).t();
+                    own.products.run(inputs, above, c, start, Epilogue::Store);
+                } else {
+                    let at = share.range.start + row;
+                    let inputs = theirs.outputs[l - 2].view(examples.len());
+                    let inputs = inputs.col_range(at..at + rows).t();
+                    own.products.run(inputs, above, c, start, Epilogue::Store);
+                }
+                start = Start::FromC;
+            }
+            share.weights.apply(own.isa, &self.rule, row, gradient);
+            row += rows;
+        }
+        share.transpose();
+    }
+
+    fn update_biases(&self, own: &mut Own, l: usize) {
+        let mut biases = write(&self.shared.biases[l - 1]);
+        let sums = &mut own.gradient[..biases.0.stride];
+        sums.fill(0.0);
+        for t in 0..self.threads() {
+            let theirs = read(&self.shared.examples[t]);
+            add_rows(&theirs.gradients[l], self.examples(t).len(), sums);
+        }
+        biases.0.apply(own.isa, &self.rule, 0, sums);
+    }
+
+    fn first_blocks(&self) -> impl Iterator<Item = (&RwLock<Activations>, Range<usize>)> {
+        let (units, threads) = (self.network.widths[1], self.threads());
+        self.shared
+            .first_outputs
+            .iter()
+            .enumerate()
+            .map(move |(t, block)| (block, share(units, super::shares::QUANTUM, t, threads)))
+    }
+}
+
+/// Adds the first `rows` rows to `sums`, in order.
+fn add_rows(matrix: &Activations, rows: usize, sums: &mut [f32]) {
+    for row in matrix.values.chunks_exact(matrix.stride).take(rows) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    }
+}
