@@ -3,8 +3,9 @@
 use crate::engine::network::{self, Network};
 use crate::{Activation, Error, Fit, Layer, Loss, Optimizer};
 
-/// Parameters above this many would not fit the memory of any machine this is meant for.
-const MOST_PARAMETERS: usize = 1 << 32;
+/// Parameters above this many are taken for a slip: 4 GiB of weights, and up to twice as much again
+/// for the optimizer.
+const MOST_PARAMETERS: usize = 1 << 30;
 
 fn invalid<T>(message: String) -> Result<T, Error> {
     Err(Error::Invalid(message))

@@ -1,0 +1,179 @@
+//! The flags, as clap reads them; nothing is opened or decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use trainer::{Activation, Loss, Optimizer};
+
+use super::values::{self, Hidden};
+
+/// Train and use dense classifiers, fast, on a CPU.
+///
+/// Without a command, `trainer` trains: on MNIST where it is found, else on a built-in synthetic
+/// data set.
+#[derive(Debug, Parser)]
+#[command(name = "trainer", version, max_term_width = 100)]
+#[command(override_usage = "trainer [COMMAND] [OPTIONS]")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model and test it (what `trainer` alone does)
+    Train(TrainArgs),
+    /// Test a saved model
+    Evaluate(EvaluateArgs),
+    /// Classify test images or a PNG file with a saved model
+    Predict(PredictArgs),
+    /// Show the layers of a saved model
+    Summary(SummaryArgs),
+    /// Look at data sets
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Show shapes, element types, classes and first labels
+    Inspect(InspectArgs),
+}
+
+/// Which data set.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Data set: a name (mnist, fashion-mnist, glyphs, ...) or a folder [default: mnist if it is
+    /// found, else the synthetic glyphs]
+    #[arg(value_name = "DATA")]
+    pub data: Option<String>,
+    /// The same, as a flag
+    #[arg(long = "data", value_name = "DATA", conflicts_with = "data")]
+    pub data_flag: Option<String>,
+    /// Folder to look for data sets in, before $FLATIRON_DATA, ./data and the cache
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Units of the hidden layers: 512, or 256,128, or none
+    #[arg(long, value_name = "UNITS", default_value = "512", value_parser = values::hidden)]
+    #[arg(allow_hyphen_values = true, help_heading = "Model")]
+    pub hidden: Hidden,
+    /// Activation of the hidden layers: linear, relu, sigmoid, tanh, elu
+    #[arg(long, value_name = "NAME", default_value = "relu", value_parser = values::activation)]
+    #[arg(help_heading = "Model")]
+    pub activation: Activation,
+    /// Optimizer: sgd, rmsprop, adam, with Keras's defaults
+    #[arg(long, value_name = "NAME", default_value = "rmsprop", value_parser = values::optimizer)]
+    #[arg(help_heading = "Training")]
+    pub optimizer: Optimizer,
+    /// Step size [default: 0.001 for rmsprop and adam, 0.01 for sgd]
+    #[arg(long, value_name = "RATE", value_parser = values::learning_rate)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub learning_rate: Option<f64>,
+    /// Fraction of the last update that sgd keeps [default: 0]
+    #[arg(long, value_name = "FRACTION", value_parser = values::momentum)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub momentum: Option<f64>,
+    /// Nesterov's form of sgd's momentum
+    #[arg(long, requires = "momentum", help_heading = "Training")]
+    pub nesterov: bool,
+    /// Loss: sparse_categorical_crossentropy, mean_squared_error
+    #[arg(long, value_name = "NAME", default_value = "sparse_categorical_crossentropy")]
+    #[arg(value_parser = values::loss, help_heading = "Training")]
+    pub loss: Loss,
+    /// Examples a step
+    #[arg(long, value_name = "N", default_value = "128", value_parser = values::at_least_one)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub batch_size: usize,
+    /// Passes over the training examples
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub epochs: usize,
+    /// Fraction of the training examples, from their end, to validate on after each epoch
+    #[arg(long, value_name = "FRACTION", default_value = "0")]
+    #[arg(value_parser = values::validation_split)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub validation_split: f64,
+    /// Seed of the initial weights and of the order of the examples
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::seed)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub seed: u64,
+    /// Threads [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub threads: Option<usize>,
+    /// Write the trained model to this file (safetensors)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub save: Option<PathBuf>,
+    /// Print one JSON object an epoch and one for the result (its seconds: the whole run)
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Print the result alone
+    #[arg(long, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Model file
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["index", "image"]))]
+pub struct PredictArgs {
+    /// Model file
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Numbers of test images, from 0
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
+    #[arg(value_parser = values::image_number, allow_negative_numbers = true)]
+    pub index: Vec<usize>,
+    /// PNG file of any size, grey or in colour
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "data_flag", "data_dir"])]
+    pub image: Option<PathBuf>,
+    /// Swap light and dark in the PNG file, for ink on paper
+    #[arg(long, conflicts_with = "index")]
+    pub invert: bool,
+    /// Draw image and probabilities into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Print one JSON object an image
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SummaryArgs {
+    /// Model file
+    pub model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

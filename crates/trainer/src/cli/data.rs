@@ -1,0 +1,77 @@
+//! Opening the data set that the command line names.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use dataset::{Dataset, Search};
+use trainer::Model;
+use trainer::format::tuple;
+
+use super::args::DataArgs;
+use super::failure::UsageError;
+use super::note;
+
+/// What is trained on where nothing is named and this one is found.
+const FIRST_CHOICE: &str = "mnist";
+
+/// Opens the data set that is named; where none is, MNIST if it is here, else the built-in one.
+pub fn open(args: &DataArgs) -> Result<Dataset> {
+    let search = Search::from_env(args.data_dir.clone());
+    let set = match args.data.as_ref().or(args.data_flag.as_ref()) {
+        Some(name) => Dataset::find(name, &search)?,
+        None if search.locate(FIRST_CHOICE)?.is_some() => Dataset::find(FIRST_CHOICE, &search)?,
+        None => {
+            note(
+                "MNIST is not here, so this runs on glyphs, a built-in synthetic data set of \
+                 drawn digits; `trainer data get mnist` fetches MNIST",
+            );
+            Dataset::find(dataset::GLYPHS, &search)?
+        }
+    };
+    for notice in &set.notices {
+        note(notice);
+    }
+    Ok(set)
+}
+
+/// Sees to it that `model`, read from `path`, takes the examples of `set`, which was named on the
+/// command line or not.
+pub fn check_fit(model: &Model, path: &Path, set: &Dataset, named: bool) -> Result<()> {
+    let (takes, has) = (model.input_shape(), set.test.shape());
+    if takes != has {
+        bail!(
+            "{}: the model takes examples shaped {}, and those of {} are {}; name the data set it \
+             was trained on",
+            path.display(),
+            tuple(takes),
+            set.title(),
+            tuple(has)
+        );
+    }
+    let names = model.class_names();
+    if !names.is_empty() && *names != set.classes {
+        let list = |names: &[String]| {
+            let more = if names.len() > 3 { ", ..." } else { "" };
+            names[..names.len().min(3)].join(", ") + more
+        };
+        let fault = format!(
+            "{}: the model tells {} apart, and the classes of {} are {}",
+            path.display(),
+            list(names),
+            set.title(),
+            list(&set.classes)
+        );
+        if !named {
+            return Err(UsageError(format!("{fault}; name the data set after the model")).into());
+        }
+        note(&fault);
+    }
+    Ok(())
+}
+
+impl DataArgs {
+    /// Whether a data set was named.
+    pub fn is_named(&self) -> bool {
+        self.data.is_some() || self.data_flag.is_some()
+    }
+}

@@ -1,0 +1,222 @@
+//! `trainer predict`: test images, or a picture in a file, with their probabilities.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use dataset::{Dataset, Examples, FeaturesView, LabelsView};
+use serde::Serialize;
+use trainer::Model;
+use trainer::format::{grouped, tuple};
+use trainer::image_file::GreyImage;
+use trainer::plot::{Prediction, Verdict, svg, terminal as blocks};
+
+use super::args::PredictArgs;
+use super::failure::UsageError;
+use super::{data, note, note_debug_build, terminal};
+
+/// An example by the name it goes by in the output.
+struct Named {
+    name: String,
+    index: Option<usize>,
+    prediction: Prediction,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+    predicted: usize,
+    class: String,
+    probability: f32,
+    label: Option<usize>,
+    probabilities: &'a [f32],
+}
+
+pub fn run(args: PredictArgs) -> Result<()> {
+    if let Some(path) = &args.plot {
+        dataset::check_destination(path)?;
+    }
+    let model = Model::load(&args.model)?;
+    note_debug_build();
+    let predictions = match &args.image {
+        Some(path) => vec![picture(&model, &args.model, path, args.invert)?],
+        None => {
+            let set = data::open(&args.data)?;
+            data::check_fit(&model, &args.model, &set, args.data.is_named())?;
+            let predictions = test_images(&model, &set, &args.index)?;
+            set.check_unchanged()?;
+            predictions
+        }
+    };
+    let mut out = io::stdout().lock();
+    for (i, named) in predictions.iter().enumerate() {
+        if args.json {
+            json(&mut out, named)?;
+            continue;
+        }
+        if i > 0 {
+            writeln!(out)?;
+        }
+        if out.is_terminal() {
+            writeln!(out, "{}", named.name)?;
+            let colour = terminal::colour(true);
+            out.write_all(blocks::draw(&named.prediction, colour).as_bytes())?;
+        } else {
+            table(&mut out, named)?;
+        }
+    }
+    if let Some(path) = &args.plot {
+        let predictions: Vec<_> = predictions.into_iter().map(|named| named.prediction).collect();
+        let drawing = svg::draw(&predictions);
+        dataset::write_atomically(path, |file| file.write_all(drawing.as_bytes()))?;
+        if !args.json {
+            writeln!(out, "\nplot written to {}", path.display())?;
+        }
+    }
+    Ok(())
+}
+
+/// Predictions for test images by number.
+fn test_images(model: &Model, set: &Dataset, indices: &[usize]) -> Result<Vec<Named>> {
+    let test = set.test.examples();
+    if let Some(index) = indices.iter().find(|&&index| index >= test.len()) {
+        return Err(UsageError(format!(
+            "--index {index}: {} has {} test images, numbered 0 to {}",
+            set.title(),
+            grouped(test.len() as u64),
+            test.len() - 1
+        ))
+        .into());
+    }
+    let predict = |&index: &usize| {
+        let example = test.slice(index..index + 1);
+        let label = example.labels().get(0);
+        Ok(Named {
+            name: format!("{} test image {index}", set.title()),
+            index: Some(index),
+            prediction: Prediction::new(
+                model.predict(example)?,
+                model_classes(model, set),
+                image_of(example),
+                Some(label),
+            ),
+        })
+    };
+    indices.iter().map(predict).collect()
+}
+
+/// The model's class names; where it has none, those of the data.
+fn model_classes<'a>(model: &'a Model, set: &'a Dataset) -> &'a [String] {
+    if model.class_names().is_empty() { &set.classes } else { model.class_names() }
+}
+
+/// The one example as a picture, if it is one: rows and columns of grey.
+fn image_of(example: Examples<'_>) -> Option<GreyImage> {
+    let (height, width) = picture_size(example.shape())?;
+    let pixels = match example.features() {
+        FeaturesView::U8(pixels) => pixels.to_vec(),
+        FeaturesView::F32(values) => {
+            // Their range is not known beforehand: the smallest is drawn as 0, the largest as 255.
+            let low = values.iter().copied().fold(f32::INFINITY, f32::min);
+            let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
+            values.iter().map(|value| ((value - low) * scale).round() as u8).collect()
+        }
+    };
+    Some(GreyImage::new(width, height, pixels))
+}
+
+/// Height and width, if `shape` is that of a grey picture.
+fn picture_size(shape: &[usize]) -> Option<(usize, usize)> {
+    match *shape {
+        [height, width] | [height, width, 1] => Some((height, width)),
+        _ => None,
+    }
+}
+
+/// The prediction for the PNG file at `path`.
+fn picture(model: &Model, model_path: &Path, path: &Path, invert: bool) -> Result<Named> {
+    let shape = model.input_shape();
+    let Some((height, width)) = picture_size(shape) else {
+        bail!(
+            "{}: the model takes examples shaped {}, which are not grey pictures; use --index",
+            model_path.display(),
+            tuple(shape)
+        );
+    };
+    let original = GreyImage::open_png(path)?;
+    let mut image = original.resized(width, height);
+    if image != original {
+        note(&format!(
+            "{}: resized from {} x {} to the model's {width} x {height} pixels",
+            path.display(),
+            original.width(),
+            original.height()
+        ));
+    }
+    if invert {
+        image = image.inverted();
+    } else if image.has_light_background() {
+        note(&format!(
+            "{}: the background is light; for a model trained on light strokes on black, as in \
+             MNIST, add --invert",
+            path.display()
+        ));
+    }
+    let probabilities = model.predict(Examples::new(
+        FeaturesView::U8(image.pixels()),
+        LabelsView::U8(&[0]),
+        shape,
+    ))?;
+    Ok(Named {
+        name: path.display().to_string(),
+        index: None,
+        prediction: Prediction::new(probabilities, model.class_names(), Some(image), None),
+    })
+}
+
+/// A prediction as text: what was predicted, then each class with its probability.
+fn table(out: &mut impl Write, named: &Named) -> io::Result<()> {
+    let prediction = &named.prediction;
+    let full_name = |class: usize| {
+        let name = prediction.class_name(class);
+        if name == class.to_string() { name } else { format!("{class} {name}") }
+    };
+    let predicted = prediction.predicted();
+    let probability = prediction.probabilities()[predicted];
+    write!(out, "{}: {} with probability {probability:.4}", named.name, full_name(predicted))?;
+    let verdict = match prediction.verdict() {
+        Verdict::Right => "right",
+        Verdict::Wrong => "wrong",
+        Verdict::Unknown => "",
+    };
+    match prediction.label() {
+        Some(label) => writeln!(out, ", true label {}: {verdict}", full_name(label))?,
+        None => writeln!(out)?,
+    }
+    let shown = prediction.shown_classes();
+    let width = shown.iter().map(|&class| full_name(class).chars().count()).max().unwrap_or(0);
+    for class in shown {
+        writeln!(out, "  {:<width$}  {:.4}", full_name(class), prediction.probabilities()[class])?;
+    }
+    Ok(())
+}
+
+fn json(out: &mut impl Write, named: &Named) -> Result<()> {
+    let prediction = &named.prediction;
+    let predicted = prediction.predicted();
+    let line = Line {
+        index: named.index,
+        image: named.index.is_none().then_some(named.name.as_str()),
+        predicted,
+        class: prediction.class_name(predicted),
+        probability: prediction.probabilities()[predicted],
+        label: prediction.label(),
+        probabilities: prediction.probabilities(),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    Ok(writeln!(out)?)
+}

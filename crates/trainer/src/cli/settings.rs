@@ -1,0 +1,152 @@
+//! What a training run does, resolved from its flags.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dataset::Dataset;
+use trainer::format::grouped;
+use trainer::{Activation, Dense, Fit, Flatten, Loss, Model, Optimizer, Sequential};
+
+use super::args::{DataArgs, TrainArgs};
+use super::failure::UsageError;
+
+/// A training run.
+pub struct TrainSettings {
+    pub data: DataArgs,
+    pub hidden: Vec<Dense>,
+    pub optimizer: Optimizer,
+    pub loss: Loss,
+    pub fit: Fit,
+    pub save: Option<PathBuf>,
+    pub output: Output,
+}
+
+/// What is printed on standard output.
+#[derive(Clone, Copy)]
+pub struct Output {
+    /// JSON objects instead of text for people.
+    pub json: bool,
+    /// The result alone.
+    pub quiet: bool,
+}
+
+impl TrainSettings {
+    /// Fills in what the flags leave open and checks them against each other.
+    pub fn resolve(args: TrainArgs) -> Result<Self, UsageError> {
+        let optimizer = optimizer(&args)?;
+        let threads = args.threads.unwrap_or_else(|| {
+            // Where the system does not say, one thread is always right.
+            std::thread::available_parallelism().map_or(1, usize::from)
+        });
+        Ok(Self {
+            hidden: args.hidden.0.iter().map(|&n| Dense::new(n, args.activation)).collect(),
+            optimizer,
+            loss: args.loss,
+            fit: Fit {
+                epochs: args.epochs,
+                batch_size: args.batch_size,
+                validation_split: args.validation_split,
+                seed: args.seed,
+                threads,
+                ..Fit::default()
+            },
+            save: args.save,
+            output: Output { json: args.json, quiet: args.quiet },
+            data: args.data,
+        })
+    }
+
+    /// The untrained model for `set`.
+    pub fn model_for(&self, set: &Dataset) -> Result<Model> {
+        let mut stack = Sequential::new(set.train.shape()).seed(self.fit.seed).layer(Flatten);
+        for &dense in &self.hidden {
+            stack = stack.layer(dense);
+        }
+        let stack = stack.layer(Dense::new(set.classes.len(), Activation::Softmax));
+        // All other flags have been checked; what can be left is a size.
+        let mut model = stack
+            .compile(self.optimizer, self.loss)
+            .map_err(|e| UsageError(format!("--hidden: {e}")))?;
+        model.set_class_names(set.classes.clone());
+        Ok(model)
+    }
+
+    /// Training and validation examples out of `total`.
+    pub fn split(&self, total: usize) -> Result<(usize, usize), UsageError> {
+        let fraction = self.fit.validation_split;
+        let training = (total as f64 * (1.0 - fraction)).floor() as usize;
+        if training == 0 {
+            return Err(UsageError(format!(
+                "--validation-split {fraction} leaves none of {} examples to train on; lower it",
+                grouped(total as u64)
+            )));
+        }
+        Ok((training, total - training))
+    }
+}
+
+fn optimizer(args: &TrainArgs) -> Result<Optimizer, UsageError> {
+    let mut optimizer = args.optimizer;
+    if let Some(rate) = args.learning_rate {
+        optimizer = optimizer.with_learning_rate(rate);
+    }
+    match (&mut optimizer, args.momentum) {
+        (_, None) => {}
+        (Optimizer::Sgd { momentum, nesterov, .. }, Some(fraction)) => {
+            *momentum = fraction;
+            *nesterov = args.nesterov;
+        }
+        (other, Some(_)) => {
+            return Err(UsageError(format!(
+                "--momentum belongs to sgd, and the optimizer is {}; add --optimizer sgd",
+                other.name()
+            )));
+        }
+    }
+    Ok(optimizer)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::args::{Cli, Command};
+    use super::*;
+
+    fn resolve(flags: &[&str]) -> Result<TrainSettings, UsageError> {
+        match Cli::try_parse_from([&["trainer", "train"], flags].concat()).unwrap().command {
+            Command::Train(args) => TrainSettings::resolve(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_the_notebooks() {
+        let settings = resolve(&[]).unwrap();
+        assert_eq!(settings.hidden, [Dense::new(512, Activation::Relu)]);
+        assert_eq!(settings.optimizer, Optimizer::rmsprop());
+        assert_eq!(settings.loss, Loss::SparseCategoricalCrossentropy);
+        assert_eq!((settings.fit.epochs, settings.fit.batch_size), (5, 128));
+        assert!(settings.fit.threads >= 1);
+        assert_eq!(settings.split(60_000).unwrap(), (60_000, 0));
+    }
+
+    #[test]
+    fn the_optimizers_flags() {
+        let flags = ["--optimizer", "sgd", "--momentum", "0.9", "--nesterov"];
+        let sgd = Optimizer::Sgd { learning_rate: 0.01, momentum: 0.9, nesterov: true };
+        assert_eq!(resolve(&flags).unwrap().optimizer, sgd);
+        let adam = resolve(&["--optimizer", "adam", "--learning-rate", "0.5"]).unwrap();
+        assert_eq!(adam.optimizer, Optimizer::adam().with_learning_rate(0.5));
+        let error = resolve(&["--momentum", "0.9"]).err().unwrap().to_string();
+        assert!(error.contains("rmsprop"), "{error}");
+    }
+
+    #[test]
+    fn a_split_must_leave_something() {
+        let settings = resolve(&["--validation-split", "0.1"]).unwrap();
+        assert_eq!(settings.split(60_000).unwrap(), (54_000, 6_000));
+        let settings = resolve(&["--validation-split", "0.99"]).unwrap();
+        assert!(settings.split(60).unwrap_err().to_string().contains("none of 60"));
+    }
+}

@@ -1,0 +1,65 @@
+//! `trainer train`: open the data, train, test, save.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use trainer::Progress;
+
+use super::args::TrainArgs;
+use super::progress::{self, Extent};
+use super::report::{Reporter, RunResult};
+use super::settings::TrainSettings;
+use super::{data, note_debug_build};
+
+pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
+    let settings = TrainSettings::resolve(args)?;
+    if let Some(path) = &settings.save {
+        // Now, so that no training is lost for want of a place to put it.
+        dataset::check_destination(path)?;
+    }
+    let set = data::open(&settings.data)?;
+    let parts = settings.split(set.train.len())?;
+    let mut model = settings.model_for(&set)?;
+    note_debug_build();
+    let mut reporter = Reporter::new(io::stdout(), settings.output, settings.fit.epochs);
+    reporter.start(&settings, &set, &model, parts)?;
+
+    let extent = Extent {
+        epochs: settings.fit.epochs,
+        examples: parts.0,
+        batch_size: settings.fit.batch_size,
+    };
+    let progress = Progress::default();
+    // What stopped the training from within the report of an epoch.
+    let mut stopped: Result<()> = Ok(());
+    let history = progress::watch(!settings.output.quiet, extent, &progress, |line| {
+        model.fit_with(set.train.examples(), &settings.fit, &progress, |report| {
+            stopped = set
+                .check_unchanged()
+                .map_err(anyhow::Error::from)
+                .and_then(|()| Ok(line.beside(|| reporter.epoch(report))?));
+            if stopped.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+    })?;
+    stopped?;
+
+    let test = model.evaluate(set.test.examples())?;
+    set.check_unchanged()?;
+    let result = RunResult {
+        test_loss: test.loss,
+        test_accuracy: test.accuracy,
+        seconds: started.elapsed().as_secs_f64(),
+        threads: settings.fit.threads,
+        isa: kernels::Isa::best().name(),
+        weights_hash: model.parameters().sha256(),
+    };
+    let training: Duration = history.epochs.iter().map(|epoch| epoch.time).sum();
+    reporter.finish(&result, set.test.len(), training.as_secs_f64())?;
+    if let Some(path) = &settings.save {
+        model.save(path)?;
+        reporter.saved(path)?;
+    }
+    Ok(())
+}
