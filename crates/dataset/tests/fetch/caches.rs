@@ -64,6 +64,10 @@ impl Home {
 
 /// An npz file with this array as Keras's `x_train`.
 fn npz(dims: &str, elements: &[u8]) -> Vec<u8> {
+    npz_with(b"\x93NUMPY", dims, elements)
+}
+
+fn npz_with(magic: &[u8], dims: &str, elements: &[u8]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default();
     for (name, elements) in [("y_train", &b"other"[..]), ("x_train", elements)] {
@@ -71,7 +75,7 @@ fn npz(dims: &str, elements: &[u8]) -> Vec<u8> {
         let mut text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {dims}, }}");
         text += &" ".repeat(63 - (text.len() + 10) % 64);
         text += "\n";
-        writer.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        writer.write_all(&[magic, &[1, 0]].concat()).unwrap();
         writer.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
         writer.write_all(text.as_bytes()).unwrap();
         writer.write_all(elements).unwrap();
@@ -107,6 +111,7 @@ fn an_npz_that_is_damaged_or_holds_something_else_is_passed_over() {
         (npz("(200, 32, 32)", &other), "is published"),
         (npz("(200, 32, 32)", &elements[1..]), "inflates to 204815"),
         (npz("(200, 32, 32)", &long), "inflates to more"),
+        (npz_with(b"\x93NUMPi", "(200, 32, 32)", elements), "an array that is not npy"),
         (good[..good.len() / 2].to_vec(), "is no archive"),
         (b"PK\x03\x04 not a zip".to_vec(), "is no archive"),
         (Vec::new(), "is no archive"),

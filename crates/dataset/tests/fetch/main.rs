@@ -5,6 +5,7 @@ mod caches;
 mod damage;
 mod disk;
 mod proxy;
+mod real;
 mod resume;
 mod server;
 mod setup;

@@ -1,0 +1,26 @@
+//! The published files themselves, where they are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use dataset::fetch::{self, Check};
+
+#[test]
+fn the_real_files_are_what_the_table_says() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let root = env::var_os("FLATIRON_DATA").map_or(beside, PathBuf::from);
+    for name in ["mnist", "fashion-mnist"] {
+        let mut source = fetch::source(name).unwrap();
+        // A debug build hashes some megabytes a second.
+        source.files.retain(|file| !cfg!(debug_assertions) || file.name.contains("labels"));
+        let folder = root.join(name);
+        if !folder.is_dir() {
+            eprintln!("skipped: no {name} in {}; set FLATIRON_DATA", root.display());
+            continue;
+        }
+        for (file, found) in source.files.iter().zip(fetch::in_place(&source, &folder)) {
+            let check = found.map(|(_, check)| check);
+            assert_eq!(check, Some(Check::Payload), "{name}: {}", file.name);
+        }
+    }
+}
