@@ -8,16 +8,22 @@ use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
 use crate::{Activation, Isa};
 
-/// Vectors of the widest tile of four rows: 24 sums, four broadcasts and a row of B fit
-/// thirty-two registers; twelve, one and three fit sixteen.
-const fn widest(registers: usize) -> usize {
-    if registers == 32 { 6 } else { 3 }
+/// Vectors of the widest tile. Of four rows: 24 sums, four broadcasts and a row of B fit
+/// thirty-two registers; twelve, one and three fit sixteen. Of one row (a single prediction) as
+/// many as there are, for each sum is a chain that waits four cycles for itself.
+const fn widest(registers: usize, rows: usize) -> usize {
+    match (registers, rows) {
+        (32, 1) => 8,
+        (32, _) => 6,
+        (16, 1) => 6,
+        _ => 3,
+    }
 }
 
 /// `out = activation(X W + bias)` for the examples in `x`.
 ///
 /// `x` holds panels of examples `[b, k]`; `weights` is `[k, n]`, row-major; `bias` `[n]`; `out`
-/// has `b` rows rounded up to four, of which the last ones are padding, and n columns.
+/// `[b, n]`, or more rows, of which the first b are written.
 ///
 /// # Panics
 /// If the shapes disagree.
@@ -34,9 +40,9 @@ pub fn forward(
     assert!(weights.col_stride() == 1 || n <= 1, "weights by rows: {weights:?}");
     assert_eq!(bias.len(), n, "biases of {n} units");
     assert!(
-        out.cols() == n && out.rows() >= x.count() * PANEL,
-        "{out:?} for {} panels of {PANEL} rows and {n} columns",
-        x.count()
+        out.cols() == n && out.rows() >= x.rows(),
+        "{out:?} for {} examples and {n} columns",
+        x.rows()
     );
     isa.run(Forward { x, weights, bias, activation, out });
 }
@@ -55,8 +61,10 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let c_row = self.out.row_stride();
-        for_each_strip::<S>(self.weights.cols(), |j, cols| {
+        let widest = widest(S::REGISTERS, self.x.rows());
+        for_each_strip::<S>(self.weights.cols(), widest, |j, cols| {
             for index in 0..self.x.count() {
+                let rows = PANEL.min(self.x.rows() - index * PANEL);
                 let (list, values) = self.x.panel(index);
                 let bias = self.bias.as_ptr().wrapping_add(j);
                 let c = self.out.ptr().wrapping_add(index * PANEL * c_row + j);
@@ -66,13 +74,11 @@ impl Kernel for Forward<'_> {
                 };
                 let b = self.weights.ptr().wrapping_add(j);
                 let b_row = self.weights.row_stride();
-                // SAFETY: the panels' columns are rows of the weights, and `out` has four rows
-                // for each panel: checked in `forward`.
-                unsafe {
-                    tile::run(s, PANEL, over(list, values, b, b_row, c, c_row, cols, finish))
-                };
+                // SAFETY: the panels' columns are rows of the weights, and `out` has their rows:
+                // checked in `forward`.
+                unsafe { tile::run(s, rows, over(list, values, b, b_row, c, c_row, cols, finish)) };
                 if !matches!(self.activation, Activation::Relu | Activation::Linear) {
-                    for r in 0..PANEL {
+                    for r in 0..rows {
                         let row = c.wrapping_add(r * c_row);
                         for_each_vector(s, cols, |at, mask| {
                             // SAFETY: within the tile that was just written.
@@ -157,7 +163,7 @@ impl Kernel for Apply<'_> {
         }
         // A tile's gradient: written and read while it is in the first-level cache.
         let mut gradient = Gradient([0.0; PANEL * 96]);
-        for_each_strip::<S>(self.dz.cols(), |j, cols| {
+        for_each_strip::<S>(self.dz.cols(), widest(S::REGISTERS, PANEL), |j, cols| {
             for index in 0..self.x.count() {
                 if !self.weights.touched[index] {
                     continue;
@@ -229,9 +235,9 @@ fn over(
 
 /// Calls `body(start, columns)` for strips of nearly equal width.
 #[inline(always)]
-fn for_each_strip<S: Simd>(n: usize, mut body: impl FnMut(usize, usize)) {
+fn for_each_strip<S: Simd>(n: usize, widest: usize, mut body: impl FnMut(usize, usize)) {
     let vectors = n.div_ceil(S::LANES);
-    let strips = vectors.div_ceil(widest(S::REGISTERS));
+    let strips = vectors.div_ceil(widest);
     for strip in 0..strips {
         let start = vectors * strip / strips * S::LANES;
         let end = (vectors * (strip + 1) / strips * S::LANES).min(n);

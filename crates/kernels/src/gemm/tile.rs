@@ -237,6 +237,7 @@ pub(crate) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile) {
             4: 1 2 3 4 5 6;
             5: 1 2 3 4;
             6: 1 2 3 4;
+            7: 1 2 3;
             8: 1 2 3;
         }
     } else if S::REGISTERS == 16 {
@@ -245,6 +246,7 @@ pub(crate) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile) {
             2: 1 2 3 4 5 6;
             3: 1 2 3 4;
             4: 1 2;
+            5: 1;
             6: 1;
         }
     } else {
@@ -259,8 +261,8 @@ pub(crate) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile) {
 /// Widths of tiles, in vectors, that exist for this many registers, and the rows of the largest.
 pub(crate) const fn shapes(registers: usize) -> &'static [(usize, usize)] {
     match registers {
-        32 => &[(1, 14), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (8, 3)],
-        16 => &[(1, 10), (2, 6), (3, 4), (4, 2), (6, 1)],
+        32 => &[(1, 14), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (7, 3), (8, 3)],
+        16 => &[(1, 10), (2, 6), (3, 4), (4, 2), (5, 1), (6, 1)],
         _ => &[(1, 4), (2, 4), (3, 4)],
     }
 }
