@@ -15,14 +15,7 @@ import time
 
 import numpy as np
 
-WORKLOADS = {
-    "W1": {"data": "fashion-mnist", "hidden": [128], "optimizer": "adam", "batch": 32},
-    "W2": {"data": "mnist", "hidden": [512], "optimizer": "rmsprop", "batch": 128},
-}
-LEARNING_RATE = 1e-3
-EPSILON = 1e-7
-RHO = 0.9
-BETA_1, BETA_2 = 0.9, 0.999
+from workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, RHO, WORKLOADS  # noqa: F401
 
 
 def arguments(description, **extra):
@@ -54,19 +47,6 @@ def load(data_dir, name):
         images = idx(folder, f"{part}-images-idx3-ubyte")
         found += [images.reshape(len(images), -1), idx(folder, f"{part}-labels-idx1-ubyte")]
     return found
-
-
-def inflate(data_dir, target, names=("mnist", "fashion-mnist")):
-    """Raw IDX files of `data_dir`'s sets under `target`, so that nobody's time includes gunzip."""
-    for name in names:
-        (target / name).mkdir(parents=True, exist_ok=True)
-        for part in ["train", "t10k"]:
-            for kind in ["images-idx3", "labels-idx1"]:
-                file = f"{part}-{kind}-ubyte"
-                plain = data_dir / name / file
-                raw = plain.read_bytes() if plain.exists() else gzip.decompress(plain.with_name(file + ".gz").read_bytes())
-                (target / name / file).write_bytes(raw)
-    return target
 
 
 class Report:

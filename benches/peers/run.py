@@ -18,7 +18,7 @@ import tempfile
 
 import measure
 from measure import HERE, ROOT
-from peer import WORKLOADS, inflate
+from workloads import WORKLOADS, inflate
 
 CORES = len(os.sched_getaffinity(0))
 SAMPLES = 60000
