@@ -3,7 +3,7 @@
 use crate::Isa;
 use crate::math;
 use crate::simd::{Kernel, Simd};
-use crate::slices;
+use crate::slices::{self, Op};
 
 /// An elementwise activation function.
 ///
@@ -85,6 +85,43 @@ impl Activation {
     }
 }
 
+/// The vector forms as operations on slices.
+#[derive(Clone, Copy)]
+struct OfInput(Activation);
+
+impl Op<1> for OfInput {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [x]: [S::F; 1]) -> S::F {
+        self.0.forward_vector(s, x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TimesDerivative(Activation);
+
+impl Op<2> for TimesDerivative {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [g, y]: [S::F; 2]) -> S::F {
+        self.0.backward_vector(s, y, g)
+    }
+}
+
+/// Evaluates `$body` with a constant `$name` in place of each activation: one loop a function,
+/// with the choice outside.
+macro_rules! hoisted {
+    ($activation:expr, $name:ident => $body:expr) => {
+        hoisted!($activation, $name => $body, Linear, Relu, Sigmoid, Tanh, Elu)
+    };
+    ($activation:expr, $name:ident => $body:expr, $($variant:ident),*) => {
+        match $activation {
+            $(Activation::$variant => {
+                const $name: Activation = Activation::$variant;
+                $body
+            })*
+        }
+    };
+}
+
 struct Forward<'a> {
     activation: Activation,
     values: &'a mut [f32],
@@ -95,17 +132,7 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // One loop a function: the choice stays outside.
-        macro_rules! each {
-            ($($name:ident),*) => {
-                match self.activation {
-                    $(Activation::$name => {
-                        slices::map(s, self.values, |x| Activation::$name.forward_vector(s, x));
-                    })*
-                }
-            };
-        }
-        each!(Linear, Relu, Sigmoid, Tanh, Elu);
+        hoisted!(self.activation, A => slices::map(s, self.values, OfInput(A)));
     }
 }
 
@@ -120,17 +147,8 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        macro_rules! each {
-            ($($name:ident),*) => {
-                match self.activation {
-                    $(Activation::$name => {
-                        slices::zip(s, self.gradient, self.outputs, |g, y| {
-                            Activation::$name.backward_vector(s, y, g)
-                        });
-                    })*
-                }
-            };
-        }
-        each!(Linear, Relu, Sigmoid, Tanh, Elu);
+        hoisted!(self.activation, A => {
+            slices::zip(s, self.gradient, self.outputs, TimesDerivative(A));
+        });
     }
 }

@@ -13,6 +13,7 @@ mod math;
 pub mod optimizer;
 pub mod panels;
 pub mod reference;
+mod short_row;
 mod simd;
 mod slices;
 mod view;

@@ -133,8 +133,8 @@ pub(crate) fn elu<S: Simd>(s: S, x: S::F) -> S::F {
 /// infinity give NaN.
 ///
 /// Written for one float in plain operations without fused ones, so that loops over it become
-/// vectors on every instruction set and round alike on all: the logarithm of a C library is a call
-/// a row, which is a third of the time of a row of ten classes, and differs between platforms.
+/// vectors on every instruction set and all round alike; the logarithms of C libraries differ in
+/// their last bits, even between processors.
 #[inline(always)]
 #[allow(clippy::eq_op, reason = "x - x is NaN for infinity and NaN")]
 pub(crate) fn ln(x: f32) -> f32 {

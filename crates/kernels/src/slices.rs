@@ -1,43 +1,68 @@
 //! Loops of vectors over slices: the pointers of the elementwise kernels are all here.
+//!
+//! What is done to each vector is an [`Op`], not a closure: a closure does not inherit the target
+//! features of the kernel around it, cannot be marked `#[inline(always)]`, and once it is too large
+//! to be inlined anyway (an exponential is) every intrinsic in it is a call. The softmax of 1,000
+//! classes took 30 times as long.
 
-use crate::simd::{PARTIAL_SUMS, Simd, for_each_vector};
+use crate::simd::{PARTIAL_SUMS, Simd};
 
-/// `values[i] = f(values[i])`
-#[inline(always)]
-pub(crate) fn map<S: Simd>(s: S, values: &mut [f32], f: impl Fn(S::F) -> S::F) {
-    let p = values.as_mut_ptr();
-    // SAFETY: `for_each_vector` stays within the length, and a mask within what is left of it.
-    for_each_vector(s, values.len(), |i, mask| unsafe {
-        match mask {
-            None => s.store(p.add(i), f(s.load(p.add(i)))),
-            Some(m) => s.store_masked(p.add(i), f(s.load_masked(p.add(i), m)), m),
-        }
-    });
+/// An operation on `N` vectors.
+pub(crate) trait Op<const N: usize>: Copy {
+    /// The implementations are `#[inline(always)]`.
+    fn apply<S: Simd>(self, s: S, x: [S::F; N]) -> S::F;
 }
 
-/// `values[i] = f(values[i], others[i])`
+/// `a + b`
+#[derive(Clone, Copy)]
+pub(crate) struct Add;
+
+impl Op<2> for Add {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [a, b]: [S::F; 2]) -> S::F {
+        s.add(a, b)
+    }
+}
+
+/// `values[i] = op(values[i])`
+#[inline(always)]
+pub(crate) fn map<S: Simd>(s: S, values: &mut [f32], op: impl Op<1>) {
+    let (p, len) = (values.as_mut_ptr(), values.len());
+    let mut i = 0;
+    // SAFETY: whole vectors while they fit, then the lanes that are left.
+    unsafe {
+        while i + S::LANES <= len {
+            s.store(p.add(i), op.apply(s, [s.load(p.add(i))]));
+            i += S::LANES;
+        }
+        if i < len {
+            let mask = s.first(len - i);
+            s.store_masked(p.add(i), op.apply(s, [s.load_masked(p.add(i), mask)]), mask);
+        }
+    }
+}
+
+/// `values[i] = op(values[i], others[i])`
 ///
 /// # Panics
 /// If the lengths differ.
 #[inline(always)]
-pub(crate) fn zip<S: Simd>(
-    s: S,
-    values: &mut [f32],
-    others: &[f32],
-    f: impl Fn(S::F, S::F) -> S::F,
-) {
+pub(crate) fn zip<S: Simd>(s: S, values: &mut [f32], others: &[f32], op: impl Op<2>) {
     assert_eq!(values.len(), others.len());
-    let (p, q) = (values.as_mut_ptr(), others.as_ptr());
-    // SAFETY: `for_each_vector` stays within the common length, and a mask within what is left.
-    for_each_vector(s, values.len(), |i, mask| unsafe {
-        match mask {
-            None => s.store(p.add(i), f(s.load(p.add(i)), s.load(q.add(i)))),
-            Some(m) => {
-                let result = f(s.load_masked(p.add(i), m), s.load_masked(q.add(i), m));
-                s.store_masked(p.add(i), result, m);
-            }
+    let (p, q, len) = (values.as_mut_ptr(), others.as_ptr(), values.len());
+    let mut i = 0;
+    // SAFETY: whole vectors while they fit into the common length, then the lanes that are left.
+    unsafe {
+        while i + S::LANES <= len {
+            s.store(p.add(i), op.apply(s, [s.load(p.add(i)), s.load(q.add(i))]));
+            i += S::LANES;
         }
-    });
+        if i < len {
+            let mask = s.first(len - i);
+            let x = [s.load_masked(p.add(i), mask), s.load_masked(q.add(i), mask)];
+            s.store_masked(p.add(i), op.apply(s, x), mask);
+        }
+    }
 }
 
 /// A row of floats, known or made up, to be read beside another one.
@@ -115,15 +140,15 @@ impl Row for OneHot {
 /// Vectors that hold the partial values of a reduction: two of eight lanes or one of sixteen.
 type Partial<S> = [<S as Simd>::F; 2];
 
-/// Reduces `row` with `op` over sixteen partial values that begin as `start`, `op(partial, x)`;
-/// what lies past the end of the last vectors reads as `filler`.
+/// Reduces `row` over sixteen partial values that begin as `start`: `op(partial, x)`. What lies
+/// past the end of the last vectors reads as `filler`.
 #[inline(always)]
 pub(crate) fn reduce<S: Simd>(
     s: S,
     row: &[f32],
     start: f32,
     filler: f32,
-    op: impl Fn(S::F, S::F) -> S::F,
+    op: impl Op<2>,
 ) -> Partial<S> {
     let mut partial = [s.splat(start); 2];
     let groups = PARTIAL_SUMS / S::LANES;
@@ -131,7 +156,7 @@ pub(crate) fn reduce<S: Simd>(
     while i + PARTIAL_SUMS <= row.len() {
         for partial in &mut partial[..groups] {
             // SAFETY: sixteen more are there.
-            *partial = op(*partial, unsafe { row.at(s, i, None) });
+            *partial = op.apply(s, [*partial, unsafe { row.at(s, i, None) }]);
             i += S::LANES;
         }
     }
@@ -140,11 +165,42 @@ pub(crate) fn reduce<S: Simd>(
             let mask = s.first(row.len().saturating_sub(i));
             // SAFETY: the mask ends with the row.
             let x = unsafe { row.at(s, i, Some(mask)) };
-            *partial = op(*partial, s.select(mask, x, s.splat(filler)));
+            *partial = op.apply(s, [*partial, s.select(mask, x, s.splat(filler))]);
             i += S::LANES;
         }
     }
     partial
+}
+
+/// The largest of `row`, NaN aside; minus infinity where there is none.
+#[inline(always)]
+pub(crate) fn largest<S: Simd>(s: S, row: &[f32]) -> f32 {
+    // Four chains: one would wait for each `max` to finish.
+    const CHAINS: usize = 4;
+    let lowest = s.splat(f32::NEG_INFINITY);
+    let mut chains = [lowest; CHAINS];
+    let (p, len) = (row.as_ptr(), row.len());
+    let mut i = 0;
+    // SAFETY: whole vectors while they fit, then the lanes that are left.
+    unsafe {
+        while i + CHAINS * S::LANES <= len {
+            for (v, chain) in chains.iter_mut().enumerate() {
+                // Where the first operand is NaN, the second is returned.
+                *chain = s.max(s.load(p.add(i + v * S::LANES)), *chain);
+            }
+            i += CHAINS * S::LANES;
+        }
+        while i + S::LANES <= len {
+            chains[0] = s.max(s.load(p.add(i)), chains[0]);
+            i += S::LANES;
+        }
+        if i < len {
+            let mask = s.first(len - i);
+            chains[0] = s.max(s.select(mask, s.load_masked(p.add(i), mask), lowest), chains[0]);
+        }
+    }
+    let both = [s.max(chains[0], chains[1]), s.max(chains[2], chains[3])];
+    s.largest([s.max(both[0], both[1]), lowest])
 }
 
 /// [`reduce`] over two rows side by side, with `op(partial, x, y)`; `y` past the end is 0.
@@ -157,7 +213,7 @@ pub(crate) fn reduce_pair<S: Simd>(
     row: &[f32],
     filler: f32,
     other: impl Row,
-    op: impl Fn(S::F, S::F, S::F) -> S::F,
+    op: impl Op<3>,
 ) -> Partial<S> {
     assert!(other.covers(row.len()));
     let mut partial = [s.splat(0.0); 2];
@@ -166,7 +222,7 @@ pub(crate) fn reduce_pair<S: Simd>(
     while i + PARTIAL_SUMS <= row.len() {
         for partial in &mut partial[..groups] {
             // SAFETY: sixteen more are there.
-            *partial = unsafe { op(*partial, row.at(s, i, None), other.at(s, i, None)) };
+            *partial = unsafe { op.apply(s, [*partial, row.at(s, i, None), other.at(s, i, None)]) };
             i += S::LANES;
         }
     }
@@ -175,20 +231,20 @@ pub(crate) fn reduce_pair<S: Simd>(
             let mask = s.first(row.len().saturating_sub(i));
             // SAFETY: the mask ends with the row.
             let (x, y) = unsafe { (row.at(s, i, Some(mask)), other.at(s, i, Some(mask))) };
-            *partial = op(*partial, s.select(mask, x, s.splat(filler)), y);
+            *partial = op.apply(s, [*partial, s.select(mask, x, s.splat(filler)), y]);
             i += S::LANES;
         }
     }
     partial
 }
 
-/// `row[i] = f(row[i])`, and the sixteen partial sums of the results; `f(filler)` is to be 0.
+/// `row[i] = op(row[i])`, and the sixteen partial sums of the results; `op(filler)` is to be 0.
 #[inline(always)]
 pub(crate) fn map_and_sum<S: Simd>(
     s: S,
     row: &mut [f32],
     filler: f32,
-    f: impl Fn(S::F) -> S::F,
+    op: impl Op<1>,
 ) -> Partial<S> {
     let mut partial = [s.splat(0.0); 2];
     let groups = PARTIAL_SUMS / S::LANES;
@@ -198,7 +254,7 @@ pub(crate) fn map_and_sum<S: Simd>(
         for partial in &mut partial[..groups] {
             // SAFETY: sixteen more are there.
             unsafe {
-                let y = f(s.load(p.add(i)));
+                let y = op.apply(s, [s.load(p.add(i))]);
                 s.store(p.add(i), y);
                 *partial = s.add(*partial, y);
             }
@@ -211,7 +267,7 @@ pub(crate) fn map_and_sum<S: Simd>(
             let p = p.wrapping_add(i);
             // SAFETY: the mask ends with the row.
             unsafe {
-                let y = f(s.select(mask, s.load_masked(p, mask), s.splat(filler)));
+                let y = op.apply(s, [s.select(mask, s.load_masked(p, mask), s.splat(filler))]);
                 s.store_masked(p, y, mask);
                 *partial = s.add(*partial, y);
             }
@@ -221,7 +277,7 @@ pub(crate) fn map_and_sum<S: Simd>(
     partial
 }
 
-/// `out[j] = f(row[j], other[j])` for `j < used`, and 0 for the rest of `out`: the padding.
+/// `out[j] = op(row[j], other[j])` for `j < used`, and 0 for the rest of `out`: the padding.
 ///
 /// `row` is `None` where `out` itself is to be read.
 ///
@@ -234,7 +290,7 @@ pub(crate) fn map_padded<S: Simd>(
     out: &mut [f32],
     used: usize,
     other: impl Row,
-    f: impl Fn(S::F, S::F) -> S::F,
+    op: impl Op<2>,
 ) {
     assert!(row.is_none_or(|row| row.len() >= used) && out.len() >= used && other.covers(used));
     let q = out.as_mut_ptr();
@@ -245,13 +301,13 @@ pub(crate) fn map_padded<S: Simd>(
     // has no lanes left is not touched.
     unsafe {
         while i + S::LANES <= used {
-            s.store(q.add(i), f(s.load(p.add(i)), other.at(s, i, None)));
+            s.store(q.add(i), op.apply(s, [s.load(p.add(i)), other.at(s, i, None)]));
             i += S::LANES;
         }
         if i < used {
             let mask = s.first(used - i);
-            let y = f(s.load_masked(p.add(i), mask), other.at(s, i, Some(mask)));
-            let y = s.select(mask, y, s.splat(0.0));
+            let x = [s.load_masked(p.add(i), mask), other.at(s, i, Some(mask))];
+            let y = s.select(mask, op.apply(s, x), s.splat(0.0));
             if i + S::LANES <= len {
                 s.store(q.add(i), y);
             } else {

@@ -10,6 +10,7 @@
 //! numpy's `argmax`. A row with NaN has a NaN loss and counts as wrong.
 
 mod cross_entropy;
+mod logit_rows;
 mod squared_error;
 
 pub use cross_entropy::{softmax, softmax_cross_entropy, softmax_cross_entropy_loss};
@@ -17,9 +18,6 @@ pub use squared_error::{mean_squared_error, mean_squared_error_loss};
 
 use crate::simd::Simd;
 use crate::slices;
-
-/// Rows that share the steps that are taken for several rows at once.
-const BLOCK: usize = 16;
 
 /// What the rows should be.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +77,7 @@ impl Target<'_> {
     fn is_predicted<S: Simd>(self, s: S, row: &[f32], max: f32) -> bool {
         let class = match self {
             Self::Class(class) => Some(class),
-            Self::Dense(target) => slices::position(s, target, maximum(s, target)),
+            Self::Dense(target) => slices::position(s, target, slices::largest(s, target)),
         };
         class.is_some() && slices::position(s, row, max) == class
     }
@@ -91,13 +89,4 @@ fn check_rows(len: usize, stride: usize, classes: usize, rows: usize) {
         rows.checked_mul(stride).is_some_and(|floats| floats <= len),
         "{rows} rows of {stride} floats; found {len}"
     );
-}
-
-/// The largest of `row`, NaN aside.
-#[inline(always)]
-fn maximum<S: Simd>(s: S, row: &[f32]) -> f32 {
-    let lowest = f32::NEG_INFINITY;
-    // `max` returns its second operand where the first is NaN.
-    let partial = slices::reduce(s, row, lowest, lowest, |max, x| s.max(x, max));
-    s.fold(partial, |a, b| if a > b { a } else { b })
 }

@@ -5,10 +5,10 @@
 //! gradient = 2 (y_j - t_j) / classes
 //! ```
 
-use super::{Target, Targets, check_rows, maximum};
+use super::{Target, Targets, check_rows};
 use crate::Isa;
 use crate::simd::{Kernel, Simd};
-use crate::slices::{self, OneHot, Row};
+use crate::slices::{self, OneHot, Op, Row};
 
 /// Mean squared error of `losses.len()` rows, with the gradient in one go: `outputs` become
 /// `2 (y - t) / classes * scale`, and columns `classes..stride` become 0. `losses` receives the
@@ -51,24 +51,43 @@ pub fn mean_squared_error_loss(
     isa.run(Loss { outputs, stride, classes, targets, losses })
 }
 
+/// `sum + (y - t)²`
+#[derive(Clone, Copy)]
+struct AddSquare;
+
+impl Op<3> for AddSquare {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [sum, y, t]: [S::F; 3]) -> S::F {
+        let d = s.sub(y, t);
+        s.fma(d, d, sum)
+    }
+}
+
+/// `(y - t) * factor`
+#[derive(Clone, Copy)]
+struct ScaledDifference(f32);
+
+impl Op<2> for ScaledDifference {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [y, t]: [S::F; 2]) -> S::F {
+        s.mul(s.sub(y, t), s.splat(self.0))
+    }
+}
+
 /// The loss of a row, and whether it is correct.
 #[inline(always)]
 fn loss<S: Simd>(s: S, row: &[f32], target: Target<'_>) -> (f32, bool) {
     #[inline(always)]
     fn squares<S: Simd>(s: S, row: &[f32], target: impl Row) -> f32 {
         // What lies past the end is 0 in both rows.
-        let sums = slices::reduce_pair(s, row, 0.0, target, |sum, y, t| {
-            let d = s.sub(y, t);
-            s.fma(d, d, sum)
-        });
-        s.fold(sums, |a, b| a + b)
+        s.sum(slices::reduce_pair(s, row, 0.0, target, AddSquare))
     }
     let sum = match target {
         Target::Class(class) => squares(s, row, OneHot(class)),
         Target::Dense(target) => squares(s, row, target),
     };
     let loss = sum / row.len() as f32;
-    (loss, !loss.is_nan() && target.is_predicted(s, row, maximum(s, row)))
+    (loss, !loss.is_nan() && target.is_predicted(s, row, slices::largest(s, row)))
 }
 
 struct Gradient<'a> {
@@ -86,7 +105,7 @@ impl Kernel for Gradient<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
         let Self { stride, classes, targets, .. } = self;
-        let factor = s.splat(2.0 * self.scale / classes as f32);
+        let gradient = ScaledDifference(2.0 * self.scale / classes as f32);
         let mut correct = 0;
         let rows = self.outputs.chunks_exact_mut(stride).zip(self.losses);
         for (i, (row, row_loss)) in rows.enumerate() {
@@ -96,15 +115,9 @@ impl Kernel for Gradient<'_> {
             correct += usize::from(hit);
             match target {
                 Target::Class(class) => {
-                    slices::map_padded(s, None, row, classes, OneHot(class), |y, t| {
-                        s.mul(s.sub(y, t), factor)
-                    });
+                    slices::map_padded(s, None, row, classes, OneHot(class), gradient);
                 }
-                Target::Dense(target) => {
-                    slices::map_padded(s, None, row, classes, target, |y, t| {
-                        s.mul(s.sub(y, t), factor)
-                    });
-                }
+                Target::Dense(t) => slices::map_padded(s, None, row, classes, t, gradient),
             }
         }
         correct

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Isa;
 use crate::simd::Kernel;
-use crate::slices;
+use crate::slices::{self, Op};
 
 #[derive(Clone, Copy, Debug)]
 enum Function {
@@ -18,17 +18,24 @@ impl Kernel for Apply<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match self.0 {
-            Function::Exp => slices::map(s, self.1, |x| exp(s, x)),
-            Function::Sigmoid => slices::map(s, self.1, |x| sigmoid(s, x)),
-            Function::Tanh => slices::map(s, self.1, |x| tanh(s, x)),
-            Function::Elu => slices::map(s, self.1, |x| elu(s, x)),
+        slices::map(s, self.1, self.0);
+    }
+}
+
+impl Op<1> for Function {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [x]: [S::F; 1]) -> S::F {
+        match self {
+            Self::Exp => exp(s, x),
+            Self::Sigmoid => sigmoid(s, x),
+            Self::Tanh => tanh(s, x),
+            Self::Elu => elu(s, x),
         }
     }
 }
 
 impl Function {
-    fn apply(self, isa: Isa, x: f32) -> f32 {
+    fn of(self, isa: Isa, x: f32) -> f32 {
         let mut value = [x];
         isa.run(Apply(self, &mut value));
         value[0]
@@ -113,7 +120,7 @@ fn exp_ends_in_zero_and_infinity() {
                 assert!(y.is_finite() && y >= f32::MIN_POSITIVE, "{isa}: {x} gave {y}");
             }
         });
-        let exp = |x| Function::Exp.apply(isa, x);
+        let exp = |x| Function::Exp.of(isa, x);
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(-0.0), 1.0);
         assert_eq!(exp(f32::INFINITY), f32::INFINITY);
@@ -153,7 +160,7 @@ fn limits_are_reached_and_not_passed() {
             assert!(x.is_nan() || y >= -1.0, "{isa}: elu({x}) = {y}");
         });
         let (low, high) = (f32::NEG_INFINITY, f32::INFINITY);
-        let ends = |f: Function| (f.apply(isa, low), f.apply(isa, high));
+        let ends = |f: Function| (f.of(isa, low), f.of(isa, high));
         assert_eq!(ends(Function::Sigmoid), (0.0, 1.0));
         assert_eq!(ends(Function::Tanh), (-1.0, 1.0));
         assert_eq!(ends(Function::Elu), (-1.0, f32::INFINITY));
@@ -169,7 +176,7 @@ fn avx2_and_avx512_agree_in_every_bit() {
     };
     for function in [Function::Exp, Function::Sigmoid, Function::Tanh, Function::Elu] {
         over_all_floats(avx512, function, STEP * 16, |x, y| {
-            let other = function.apply(avx2, x);
+            let other = function.of(avx2, x);
             // The payload of a NaN may differ.
             assert!(
                 y.to_bits() == other.to_bits() || (y.is_nan() && other.is_nan()),

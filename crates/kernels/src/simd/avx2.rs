@@ -21,6 +21,17 @@ macro_rules! operations {
     };
 }
 
+/// Folds eight lanes in halves with an operation on four.
+macro_rules! in_halves {
+    ($eight:expr, $op:ident) => {{
+        let eight = $eight;
+        let four = $op(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let two = $op(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32($op(two, _mm_movehdup_ps(two)))
+    }};
+}
+pub(super) use in_halves;
+
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
@@ -105,13 +116,14 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn fold(self, v: [__m256; 2], op: impl Fn(f32, f32) -> f32) -> f32 {
-        let mut lanes = [0.0f32; 16];
-        // SAFETY: the array has two vectors of eight floats.
-        unsafe {
-            self.store(lanes.as_mut_ptr(), v[0]);
-            self.store(lanes.as_mut_ptr().add(8), v[1]);
-        }
-        super::portable::fold_sixteen(lanes, op)
+    fn sum(self, v: [__m256; 2]) -> f32 {
+        // SAFETY: the token proves the instructions.
+        unsafe { in_halves!(_mm256_add_ps(v[0], v[1]), _mm_add_ps) }
+    }
+
+    #[inline(always)]
+    fn largest(self, v: [__m256; 2]) -> f32 {
+        // SAFETY: the token proves the instructions.
+        unsafe { in_halves!(_mm256_max_ps(v[0], v[1]), _mm_max_ps) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::in_halves;
 use super::{Kernel, Simd, entry};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and VBMI2: made by [`run`] alone.
@@ -100,12 +101,21 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn fold(self, v: [__m512; 2], op: impl Fn(f32, f32) -> f32) -> f32 {
-        // One vector holds all sixteen partial values: the second is never used.
-        let mut lanes = [0.0f32; 16];
-        // SAFETY: the array has sixteen floats.
-        unsafe { self.store(lanes.as_mut_ptr(), v[0]) };
-        super::portable::fold_sixteen(lanes, op)
+    fn sum(self, [v, _]: [__m512; 2]) -> f32 {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let upper = _mm512_extractf32x8_ps::<1>(v);
+            in_halves!(_mm256_add_ps(_mm512_castps512_ps256(v), upper), _mm_add_ps)
+        }
+    }
+
+    #[inline(always)]
+    fn largest(self, [v, _]: [__m512; 2]) -> f32 {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let upper = _mm512_extractf32x8_ps::<1>(v);
+            in_halves!(_mm256_max_ps(_mm512_castps512_ps256(v), upper), _mm_max_ps)
+        }
     }
 
     #[inline(always)]

@@ -116,8 +116,11 @@ pub(crate) trait Simd: Copy {
     /// Truncates; the values are small.
     fn to_i(self, a: Self::F) -> Self::I;
 
-    /// Folds a vector or two to eight lanes, then in halves: the second half of every reduction.
-    fn fold(self, v: [Self::F; 2], op: impl Fn(f32, f32) -> f32) -> f32;
+    /// The sum of sixteen lanes, two vectors of eight or the first of sixteen, added in halves: lane
+    /// `i` and `i + 8`, then `i` and `i + 4`, and so on.
+    fn sum(self, v: [Self::F; 2]) -> f32;
+    /// The largest of sixteen lanes; where one is NaN, any of them.
+    fn largest(self, v: [Self::F; 2]) -> f32;
 
     /// Words of four bytes, one of each row: `words[k] = rows[0][k] | rows[1][k] << 8 | ...`.
     /// # Safety

@@ -11,7 +11,7 @@ pub(crate) struct Portable;
 
 /// Folds sixteen partial values in halves: the order of every reduction in this crate.
 #[inline(always)]
-pub(crate) fn fold_sixteen(mut lanes: [f32; 16], op: impl Fn(f32, f32) -> f32) -> f32 {
+fn fold_sixteen(mut lanes: [f32; 16], op: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = 8;
     while half > 0 {
         for i in 0..half {
@@ -192,7 +192,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn fold(self, v: [f32x8; 2], op: impl Fn(f32, f32) -> f32) -> f32 {
-        fold_sixteen(must_cast([v[0].to_array(), v[1].to_array()]), op)
+    fn sum(self, v: [f32x8; 2]) -> f32 {
+        fold_sixteen(must_cast([v[0].to_array(), v[1].to_array()]), |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn largest(self, v: [f32x8; 2]) -> f32 {
+        fold_sixteen(must_cast([v[0].to_array(), v[1].to_array()]), f32::max)
     }
 }

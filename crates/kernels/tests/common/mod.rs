@@ -1,6 +1,8 @@
 //! What the tests of the kernels share.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod rows;
+
 use kernels::Isa;
 
 /// Unit roundoff of single precision.
