@@ -12,6 +12,7 @@ pub mod loss;
 mod math;
 pub mod optimizer;
 pub mod panels;
+pub mod peak;
 pub mod reference;
 mod short_row;
 mod simd;
