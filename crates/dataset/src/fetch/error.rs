@@ -88,6 +88,13 @@ pub enum FetchError {
     },
 }
 
+impl FetchError {
+    /// Whether the mistake is in what was asked for (a name, an address): exit code 2.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::UnknownName { .. } | Self::BuiltIn { .. } | Self::Proxy { .. })
+    }
+}
+
 /// What a user can do by hand.
 #[derive(Clone, Debug)]
 pub struct ByHand {
@@ -122,6 +129,8 @@ pub enum Reason {
     HostNotFound,
     /// No connection came about, or it broke.
     Connection(String),
+    /// The proxy would not connect to it.
+    Proxy(String),
     /// Its certificate, or the encryption, was refused.
     Tls(String),
     /// An answer other than the file.
@@ -157,6 +166,7 @@ impl Reason {
             | Self::CutOff(..)
             | Self::Protocol(_) => true,
             Self::HostNotFound
+            | Self::Proxy(_)
             | Self::Tls(_)
             | Self::HtmlPage
             | Self::Redirects(_)
@@ -172,6 +182,7 @@ impl fmt::Display for Reason {
         match self {
             Self::HostNotFound => write!(f, "its name could not be resolved"),
             Self::Connection(why) => write!(f, "connection failed ({why})"),
+            Self::Proxy(why) => write!(f, "could not be reached by the proxy ({why})"),
             Self::Tls(why) => write!(f, "encryption failed ({why})"),
             Self::Status(404) => write!(f, "answered 404, not found"),
             Self::Status(status) => write!(f, "answered {status}"),

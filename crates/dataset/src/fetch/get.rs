@@ -29,7 +29,10 @@ pub fn get(
         Getter { source, settings, folder: &folder, archive_is_whole: false, progress };
     let mut files = Vec::new();
     for file in &source.files {
-        let fetched = getter.get(file)?;
+        let fetched = getter.get(file).inspect_err(|_| {
+            // A folder without a file in it is of no use; one with files cannot be removed so.
+            let _ = fs::remove_dir(&folder);
+        })?;
         (getter.progress)(&Event::Placed { file: &fetched });
         files.push(fetched);
     }
@@ -152,7 +155,6 @@ impl Getter<'_> {
         }
         if !self.archive_is_whole {
             let parent = path.parent().unwrap_or(Path::new(".")).to_owned();
-            create_folder(&parent)?;
             let by_hand = ByHand { file: archive.remote.clone(), folder: parent };
             self.run(file, &archive.remote, archive.bytes, by_hand, &path, |part| {
                 archive::verify(part, archive)?;
@@ -192,6 +194,7 @@ impl Getter<'_> {
             self.source.mirrors.iter().map(|base| format!("{base}{remote}")).collect();
         let client = Client::new(network, urls.iter().all(|url| url.starts_with("https://")))?;
         // Before the first request: a disk that cannot be written to shows here.
+        create_folder(&by_hand.folder)?;
         let mut part = Part::open(part_of)?;
         let mut download = Download {
             client: &client,
@@ -210,6 +213,8 @@ impl Getter<'_> {
             Err(Failure::Mirrors(failures)) => {
                 if part.len() == 0 {
                     part.remove();
+                    // The archive's folder, if it is empty; `get` sees to that of the set.
+                    let _ = fs::remove_dir(&by_hand.folder);
                 }
                 Err(FetchError::Unavailable { set, file: name, by_hand, failures })
             }

@@ -130,7 +130,7 @@ impl<'a> Client<'a> {
                 Reason::Tls(error.to_string())
             }
             ureq::Error::Io(error) => Reason::Connection(error.to_string()),
-            ureq::Error::ConnectProxyFailed(why) => Reason::Connection(why),
+            ureq::Error::ConnectProxyFailed(why) => Reason::Proxy(why),
             ureq::Error::ConnectionFailed => Reason::Connection("no reason given".into()),
             other => Reason::Protocol(other.to_string()),
         }

@@ -80,7 +80,7 @@ fn a_cut_off_archive_goes_on_and_a_wrong_one_is_refused() {
 
     let run = get(&set(&[&bad], &archive), tempfile::tempdir().unwrap());
     run.failures();
-    assert_eq!(names(&run.root.path().join("shared")), [""; 0]);
+    assert_eq!(names(run.root.path()), [""; 0]);
     let message = run.result.unwrap_err().to_string();
     assert!(message.contains("put gzip.zip into") && message.contains("shared"), "{message}");
 }

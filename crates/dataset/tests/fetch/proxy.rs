@@ -40,7 +40,8 @@ fn a_proxy_that_refuses_is_named() {
     let proxy = Server::always(407, &[], b"");
     let run = get(Proxy::Address(format!("http://{}", proxy.address())));
     let reason = run.assert_nothing_left()[0].reason.to_string();
-    assert!(reason.contains("407"), "{reason}");
+    assert!(reason.contains("proxy") && reason.contains("407"), "{reason}");
+    assert_eq!(proxy.requests().len(), 1, "it would refuse the next time as well");
 }
 
 #[test]

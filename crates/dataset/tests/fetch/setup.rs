@@ -113,7 +113,7 @@ impl Run {
     /// Asserts that every mirror failed and that nothing at all is left; returns the failures.
     #[track_caller]
     pub fn assert_nothing_left(&self) -> &[MirrorFailure] {
-        assert_eq!(self.names(), [""; 0]);
+        assert_eq!(names(self.root.path()), [""; 0], "not even an empty folder");
         self.failures()
     }
 
