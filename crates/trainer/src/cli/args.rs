@@ -36,6 +36,8 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
+    /// Fetch known data sets: from the caches of other tools, else from the network
+    Get(GetArgs),
     /// Show shapes, element types, classes and first labels
     Inspect(InspectArgs),
 }
@@ -158,6 +160,25 @@ pub struct PredictArgs {
 pub struct SummaryArgs {
     /// Model file
     pub model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// mnist, fashion-mnist, kmnist, emnist-balanced, emnist-letters, emnist-digits, qmnist
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// Folder to put each set into, under its name [default: ~/.cache/flatiron]
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder that was given to torchvision as root, to copy from
+    #[arg(long, value_name = "FOLDER")]
+    pub torchvision: Vec<PathBuf>,
+    /// Copy from caches alone; use no network
+    #[arg(long)]
+    pub offline: bool,
+    /// Print nothing but errors and warnings
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, Args)]

@@ -39,6 +39,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.downcast_ref().is_some_and(dataset::Error::is_usage)
+            || cause.downcast_ref().is_some_and(dataset::fetch::FetchError::is_usage)
             || matches!(cause.downcast_ref(), Some(trainer::Error::Invalid(_)))
     })
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod data;
+mod data_get;
 mod evaluate;
 mod failure;
 mod inspect;
@@ -41,12 +42,13 @@ pub fn run() -> ExitCode {
     result.map_or_else(|e| failure::report(&e), |()| ExitCode::SUCCESS)
 }
 
-/// `trainer` and `trainer --flags` mean `trainer train ...`.
+/// `trainer`, `trainer --flags` and `trainer mnist` mean `trainer train ...`.
 fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let general = ["-h", "--help", "-V", "--version"];
     let is_train = match arguments.get(1).map(|first| first.to_string_lossy()) {
         None => true,
-        Some(first) => first.starts_with('-') && !general.contains(&&*first),
+        Some(first) if first.starts_with('-') => !general.contains(&&*first),
+        Some(first) => dataset::lookup(&first).is_some(),
     };
     if is_train && !arguments.is_empty() {
         arguments.insert(1, "train".into());
@@ -65,6 +67,7 @@ fn execute(command: Command, started: Instant) -> Result<()> {
             writeln!(std::io::stdout(), "{}", model.summary())?;
             Ok(())
         }
+        Command::Data(DataCommand::Get(args)) => data_get::run(args),
         Command::Data(DataCommand::Inspect(args)) => inspect::run(args),
     }
 }
@@ -103,9 +106,10 @@ mod tests {
 
     #[test]
     fn training_is_the_default_command() {
-        let cases: [(&[&str], &[&str]); 6] = [
+        let cases: [(&[&str], &[&str]); 7] = [
             (&["trainer"], &["trainer", "train"]),
             (&["trainer", "--epochs", "3"], &["trainer", "train", "--epochs", "3"]),
+            (&["trainer", "MNIST"], &["trainer", "train", "MNIST"]),
             (&["trainer", "--help"], &["trainer", "--help"]),
             (&["trainer", "-V"], &["trainer", "-V"]),
             (&["trainer", "evaluate"], &["trainer", "evaluate"]),

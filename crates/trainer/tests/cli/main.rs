@@ -3,6 +3,7 @@
 mod bad_data;
 mod bad_flags;
 mod bad_models;
+mod get;
 mod predict;
 mod train;
 mod util;

@@ -1,0 +1,100 @@
+//! `trainer data get`, as far as it goes without a network.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crate::util::{Dir, FILES};
+
+/// The real Fashion-MNIST, compressed as Keras keeps it, where it is.
+fn real_files() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let folder = env::var_os("FLATIRON_DATA").map_or(beside, PathBuf::from).join("fashion-mnist");
+    FILES.iter().all(|file| folder.join(format!("{file}.gz")).is_file()).then_some(folder)
+}
+
+#[test]
+fn names_that_cannot_be_had() {
+    let dir = Dir::new();
+    let error = dir.trainer(&["data", "get", "mnist", "fashoin-mnist"]).fails(2);
+    assert!(error.contains("\"fashoin-mnist\"") && error.contains("fashion-mnist?"), "{error}");
+    let error = dir.trainer(&["data", "get", "glyphs"]).fails(2);
+    assert!(error.contains("needs no download"), "{error}");
+    dir.trainer(&["data", "get"]).fails(2);
+    assert_eq!(dir.contents(), [""; 0]);
+}
+
+#[test]
+fn without_a_cache_and_without_network_the_way_out_is_told() {
+    let dir = Dir::new();
+    for name in ["mnist", "emnist-letters", "qmnist"] {
+        let arguments = ["data", "get", name, "--offline", "--data-dir", "mine"];
+        let (_, error) = dir.trainer(&arguments).fails_midway(1);
+        assert!(error.contains(name) && error.contains("by hand"), "{error}");
+        assert!(!dir.path("mine").join(name).exists());
+    }
+    assert_eq!(dir.contents(), [""; 0]);
+}
+
+/// Every mirror is behind this proxy, which connects to nothing: no name leaves this machine.
+#[test]
+fn a_proxy_that_refuses_is_asked_once_for_each_mirror() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        (0..3)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+                let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap();
+                head[0].clone()
+            })
+            .collect::<Vec<_>>()
+    });
+    let dir = Dir::new();
+    let run = dir.trainer(&["data", "get", "mnist"]).env("ALL_PROXY", &proxy).env("NO_PROXY", "");
+    let (_, error) = run.fails_midway(1);
+    let asked = asked.join().unwrap();
+    assert_eq!(asked[0], "CONNECT storage.googleapis.com:443 HTTP/1.1");
+    assert!(asked.iter().all(|line| !line.contains("lecun")), "{asked:?}");
+    assert!(error.starts_with("could not get train-images-idx3-ubyte of mnist: "), "{error}");
+    assert_eq!(error.matches("could not be reached by the proxy").count(), 3, "{error}");
+    assert!(!dir.path("cache").join("flatiron").join("mnist").exists());
+}
+
+#[test]
+fn what_keras_has_is_copied_verified_and_found_by_the_other_commands() {
+    let Some(real) = real_files() else {
+        eprintln!("skipped: no real Fashion-MNIST; set FLATIRON_DATA to the folder it is in");
+        return;
+    };
+    let dir = Dir::new();
+    let keras = ".keras/datasets/fashion-mnist";
+    for file in FILES {
+        let bytes = std::fs::read(real.join(format!("{file}.gz"))).unwrap();
+        dir.write(&format!("{keras}/{file}.gz"), &bytes);
+    }
+    let get = ["data", "get", "Fashion_MNIST", "--offline"];
+    let said = dir.trainer(&get).succeeds();
+    assert_eq!(said.matches("sha256 verified, copied from Keras").count(), 4, "{said}");
+    let said = dir.trainer(&get).succeeds();
+    assert_eq!(said.matches("sha256 verified, was in place").count(), 4, "{said}");
+    let said = dir.trainer(&["data", "inspect", "fashion-mnist"]).succeeds();
+    assert!(said.contains("(60000, 28, 28)") && said.contains("Ankle boot"), "{said}");
+
+    // A file that is damaged later is found out and replaced; --quiet says nothing of it.
+    let damaged = format!("cache/flatiron/fashion-mnist/{}", FILES[1]);
+    let mut bytes = dir.read(&damaged);
+    bytes[5000] ^= 1;
+    dir.write(&damaged, &bytes);
+    let (said, notes) = dir
+        .trainer(&["data", "get", "fashion-mnist", "--offline", "--quiet"])
+        .succeeds_with_notes();
+    assert_eq!(said, "");
+    assert!(notes.contains("passed over: it has sha256"), "{notes}");
+    bytes[5000] ^= 1;
+    assert_eq!(dir.read(&damaged), bytes);
+}
