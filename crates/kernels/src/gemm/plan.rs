@@ -45,12 +45,15 @@ impl Plan {
         let registers = registers(isa);
         let lanes = isa.lanes();
         let (tile_rows, vectors) = best_tile(registers, lanes, m, n);
-        let large = m * n >= 128 * 1024 && m * k >= 64 * 1024 && k * n >= 64 * 1024;
+        // Saturating: views with strides of zero may be of any size.
+        let large = m.saturating_mul(n) >= 128 * 1024
+            && m.saturating_mul(k) >= 64 * 1024
+            && k.saturating_mul(n) >= 64 * 1024;
         // Reading B in place costs nothing where its rows lie contiguous and each is read by few
         // row tiles; otherwise panels save the cache sets and pages that a long stride wastes.
         let pack_b = !b_by_rows || (large && m > 2 * tile_rows);
         let pack_a = large && n > 4 * vectors * lanes || (!a_by_rows && large);
-        let k_block = if k <= K_WHOLE && !large { k } else { balanced(k, K_BLOCK.max(1)) };
+        let k_block = if k <= K_WHOLE && !large { k } else { balanced(k, K_BLOCK) };
         let m_block = if pack_a {
             round_up(balanced(m, (BLOCK / k_block.max(1)).max(tile_rows)), tile_rows)
         } else {
@@ -77,23 +80,21 @@ impl Plan {
 
     /// Floats of scratch memory that the product needs.
     pub fn scratch(&self) -> usize {
-        self.scratch_a() + self.scratch_b()
+        self.scratch_a().saturating_add(self.scratch_b())
     }
 
     pub(crate) fn scratch_a(&self) -> usize {
-        if self.pack_a {
-            round_up(self.m_block.min(self.m), self.tile_rows) * self.k_block
-        } else {
-            0
-        }
+        if self.pack_a { self.packed(self.m_block.min(self.m), self.tile_rows) } else { 0 }
     }
 
     pub(crate) fn scratch_b(&self) -> usize {
-        if self.pack_b {
-            round_up(self.n_block.min(self.n), self.tile_cols) * self.k_block
-        } else {
-            0
-        }
+        if self.pack_b { self.packed(self.n_block.min(self.n), self.tile_cols) } else { 0 }
+    }
+
+    /// Floats of a block in panels of `width`. Saturating, for whoever runs a plan relies on it
+    /// whatever was written into the fields.
+    fn packed(&self, len: usize, width: usize) -> usize {
+        round_up(len, width).saturating_mul(self.k_block.min(self.k))
     }
 }
 
@@ -114,7 +115,7 @@ fn registers(isa: Isa) -> usize {
 }
 
 fn round_up(x: usize, to: usize) -> usize {
-    x.div_ceil(to) * to
+    x.div_ceil(to).saturating_mul(to)
 }
 
 /// The size of equal parts of `len` that are no larger than `most`.
