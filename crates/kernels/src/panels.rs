@@ -34,6 +34,7 @@ const SLACK: usize = 16;
 /// The rows of a batch, gathered side by side: bytes as they lie in the file, or floats.
 #[derive(Clone, Debug)]
 pub struct Batch {
+    capacity: usize,
     rows: usize,
     width: usize,
     /// Words of four bytes a row, rounded up to sixteen words.
@@ -49,14 +50,14 @@ impl Batch {
     pub fn of_bytes(capacity: usize, width: usize, scale: f32) -> Self {
         let stride = width.div_ceil(4).next_multiple_of(16);
         let words = vec![0; capacity.next_multiple_of(16) * stride];
-        Self { rows: 0, width, stride, words, bytes: true, scale }
+        Self { capacity, rows: 0, width, stride, words, bytes: true, scale }
     }
 
     /// Room for `capacity` rows of `width` floats.
     pub fn of_floats(capacity: usize, width: usize) -> Self {
         let stride = width.next_multiple_of(16);
         let words = vec![0; capacity.next_multiple_of(16) * stride];
-        Self { rows: 0, width, stride, words, bytes: false, scale: 1.0 }
+        Self { capacity, rows: 0, width, stride, words, bytes: false, scale: 1.0 }
     }
 
     /// Forgets the rows.
@@ -71,7 +72,7 @@ impl Batch {
     /// # Panics
     /// If the batch is full, of floats, or of another width.
     pub fn push_bytes(&mut self, row: &[u8]) {
-        assert!(self.bytes && row.len() == self.width, "a row of {} bytes", self.width);
+        self.check_row(true, row.len());
         let at = self.rows * self.stride;
         let target: &mut [u8] = cast_slice_mut(&mut self.words[at..at + self.stride]);
         target[..row.len()].copy_from_slice(row);
@@ -83,11 +84,23 @@ impl Batch {
     /// # Panics
     /// If the batch is full, of bytes, or of another width.
     pub fn push_floats(&mut self, row: &[f32]) {
-        assert!(!self.bytes && row.len() == self.width, "a row of {} floats", self.width);
+        self.check_row(false, row.len());
         let at = self.rows * self.stride;
         let target: &mut [f32] = cast_slice_mut(&mut self.words[at..at + self.stride]);
         target[..row.len()].copy_from_slice(row);
         self.rows += 1;
+    }
+
+    fn check_row(&self, bytes: bool, len: usize) {
+        let kind = |bytes| if bytes { "bytes" } else { "floats" };
+        assert!(
+            self.bytes == bytes && self.width == len,
+            "a row of {len} {} for a batch of {} {}",
+            kind(bytes),
+            self.width,
+            kind(self.bytes)
+        );
+        assert!(self.rows < self.capacity, "the batch is full: {} rows", self.capacity);
     }
 
     /// Rows in the batch.
@@ -124,14 +137,13 @@ impl Panels {
     pub fn with_capacity(rows: usize, depth: usize) -> Self {
         let panels = rows.div_ceil(PANEL);
         let entries = panels * depth + SLACK;
-        let words = rows.div_ceil(PANEL).next_multiple_of(16) * depth.next_multiple_of(16);
         Self {
             rows: 0,
             depth: 0,
             starts: Vec::with_capacity(panels + 1),
             list: vec![0; entries],
             values: Aligned::zeros(PANEL * entries),
-            words: vec![0; words.max(depth.next_multiple_of(16))],
+            words: vec![0; transposed_words(panels, depth)],
         }
     }
 
@@ -148,8 +160,11 @@ impl Panels {
     }
 
     fn begin(&mut self, rows: usize, depth: usize) {
-        let entries = rows.div_ceil(PANEL) * depth + SLACK;
-        assert!(entries <= self.list.len(), "panels of [{rows}, {depth}] have no room");
+        let panels = rows.div_ceil(PANEL);
+        // Both, since another shape of as many entries may need more words.
+        let room = panels * depth + SLACK <= self.list.len()
+            && transposed_words(panels, depth) <= self.words.len();
+        assert!(room, "panels of [{rows}, {depth}] have no room");
         self.rows = rows;
         self.depth = depth;
         self.starts.clear();
@@ -181,6 +196,12 @@ impl Panels {
         let entries = self.starts[index]..self.starts[index + 1];
         (&self.list[entries.clone()], &self.values[PANEL * entries.start..PANEL * entries.end])
     }
+}
+
+/// Words that a transpose in blocks of sixteen by sixteen writes; never less than one row for the
+/// interleaving.
+fn transposed_words(panels: usize, depth: usize) -> usize {
+    panels.max(1).next_multiple_of(16) * depth.next_multiple_of(16)
 }
 
 struct Fill<'a> {
