@@ -93,15 +93,16 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                 let mut a = t.a;
                 for _ in 0..t.k {
                     step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
-                    a = a.add(t.a_k);
-                    b = b.add(t.b_row);
+                    // Wrapping: after the last k they may point past the end by a whole stride.
+                    a = a.wrapping_add(t.a_k);
+                    b = b.wrapping_add(t.b_row);
                 }
             } else {
                 let mut a = t.a;
                 for k in 0..t.k {
                     let b = t.b.add(*t.list.add(k) as usize * t.b_row);
                     step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
-                    a = a.add(t.a_k);
+                    a = a.wrapping_add(t.a_k);
                 }
             }
             finish::<S, MR, NV, MASKED>(s, &t, &acc, mask);
