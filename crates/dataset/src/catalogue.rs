@@ -141,7 +141,12 @@ const KNOWN: &[Known] = &[
         classes: DIGITS,
         examples: (60_000, 10_000),
         torchvision: None,
-        sha256: None,
+        sha256: Some([
+            "3144b9c2fdd3e507f8f62f82719e4a3d0e7446f7905eb0a289f6ac91b7f9fab7",
+            "b68c92c0199a5a639c8accac371d3bc22409c000364958d542809687efb42b3a",
+            "a5b39409202f20a28f6fe8c4a36e9f6316c9e5cc30e8b647d7bceca9b21a06f5",
+            "df25aea8b7611cf5d1e3c24870573b6a13587cb581f41dbc6a5eb6b8f4496d71",
+        ]),
     },
 ];
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::formats::{self, ReadOptions};
 use crate::{Error, Part, Search, folder, glyphs, lookup, search};
 
 /// A data set, opened and checked.
@@ -28,38 +29,59 @@ impl Dataset {
     /// Finds a data set by its name (see [`crate::known`]) or its path, and opens it.
     ///
     /// A known name is looked for in the folders of `search`; `glyphs` is made on first use and
-    /// kept in the cache. Any other name is a path, or else a folder of that name in one of the
-    /// folders of `search`.
+    /// kept in the cache. Any other name is a path, or else the name of a folder or file in one of
+    /// the folders of `search`.
     ///
     /// # Errors
     /// If nothing goes by that name, it is not here, or a file of it is damaged.
     pub fn find(name_or_path: &str, search: &Search) -> Result<Self, Error> {
+        Self::find_with(name_or_path, search, &ReadOptions::default())
+    }
+
+    /// As [`Dataset::find`], with what the files do not say themselves.
+    ///
+    /// # Errors
+    /// As [`Dataset::find`].
+    pub fn find_with(
+        name_or_path: &str,
+        search: &Search,
+        options: &ReadOptions,
+    ) -> Result<Self, Error> {
         match lookup(name_or_path) {
-            Some(known) if known.is_synthetic() => glyphs::load(search),
-            Some(known) => search.open_known(known),
-            None if Path::new(name_or_path).exists() => Self::open(Path::new(name_or_path)),
+            Some(known) if known.is_synthetic() => glyphs::load(search)?.reshaped(options),
+            Some(known) => formats::open(&search.find_known(known)?, known.name, options),
+            None if Path::new(name_or_path).exists() => {
+                Self::open_with(Path::new(name_or_path), options)
+            }
             None => match search.locate(name_or_path)? {
-                Some(found) => folder::open(&found, Some(name_or_path)),
+                Some(found) => formats::open(&found, name_or_path, options),
                 None => Err(search::unknown(name_or_path)),
             },
         }
     }
 
-    /// Opens the data set in the folder `path`: its four IDX files, raw or gzipped, and
-    /// `classes.txt` with a class name on each line where the names are not known.
+    /// Opens the data set at `path`, in any of the formats of [`formats::Format`]. In a folder,
+    /// `classes.txt` with a class name on each line names the classes where they are not known.
     ///
     /// # Errors
     /// If it is not there or not whole, or a file of it is damaged.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if !path.exists() {
-            let expected = "a data set: a folder with its four IDX files".into();
-            return Err(Error::Missing { path: path.to_owned(), expected });
-        }
-        if !path.is_dir() {
-            let expected = "a folder with the four IDX files of a data set";
-            return Err(Error::invalid(path, "data set", "a file", expected));
-        }
-        folder::open(path, None)
+        Self::open_with(path, &ReadOptions::default())
+    }
+
+    /// As [`Dataset::open`], with what the files do not say themselves.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_with(path: &Path, options: &ReadOptions) -> Result<Self, Error> {
+        formats::open(path, &folder::name_of(path), options)
+    }
+
+    /// Makes images grey and resizes them, as far as `options` ask for it.
+    pub(crate) fn reshaped(mut self, options: &ReadOptions) -> Result<Self, Error> {
+        self.train = self.train.reshaped(options.grey, options.resize)?;
+        self.test = self.test.reshaped(options.grey, options.resize)?;
+        Ok(self)
     }
 
     /// Puts a data set together from its parts. Without `classes` the classes are numbered, as many

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::catalogue::FILE_NAMES;
-use crate::dataset::{Dataset, read_class_names};
+use crate::formats::{self, ReadOptions};
 use crate::idx::Idx;
-use crate::{Error, Part, lookup};
+use crate::{Dataset, Error, Part, lookup};
 
 /// What a folder holds of the four files.
 pub(crate) enum Holding {
@@ -64,10 +64,9 @@ fn role(file: &str, name: &str) -> Option<usize> {
     is_idx.then_some(part + kind)
 }
 
-/// Opens the data set in `folder`; its name is the folder's unless it is given.
-pub(crate) fn open(folder: &Path, name: Option<&str>) -> Result<Dataset, Error> {
-    let name = name.map(str::to_owned).unwrap_or_else(|| name_of(folder));
-    let files = match scan(folder, &name) {
+/// Opens the data set in `folder`, to be called `name`.
+pub(crate) fn open(folder: &Path, name: &str, options: &ReadOptions) -> Result<Dataset, Error> {
+    let files = match scan(folder, name) {
         Holding::All(files) => files,
         Holding::Incomplete(missing) => {
             return Err(Error::Incomplete { folder: folder.to_owned(), missing });
@@ -77,37 +76,38 @@ pub(crate) fn open(folder: &Path, name: Option<&str>) -> Result<Dataset, Error> 
             return Err(Error::Incomplete { folder: folder.to_owned(), missing });
         }
     };
-    let mut notices = Vec::new();
+    let mut not_kept = Vec::new();
     let mut open = |images: &Path, labels: &Path| {
         let (mut images, mut labels) = (Idx::open(images)?, Idx::open(labels)?);
-        notices.extend(images.notice.take());
-        notices.extend(labels.notice.take());
+        not_kept.extend([&mut images, &mut labels].into_iter().filter_map(|i| i.not_kept.take()));
         Part::from_idx(images, labels)
     };
     let train = open(&files[0], &files[1])?;
     let test = open(&files[2], &files[3])?;
-    let known = lookup(&name);
-    let classes = match (read_class_names(&folder.join("classes.txt"))?, known) {
-        (Some(names), _) => Some(names),
-        (None, Some(known)) => Some(known.classes.iter().map(|&c| c.into()).collect()),
-        (None, None) => None,
-    };
-    let mut set = Dataset::new(&name, folder, classes, train, test)?;
-    set.notices = notices;
+    let mut set = formats::put_together(folder, name, train, Some(test), None, options)?;
+    if let Some(reason) = not_kept.first() {
+        set.notices.push(format!(
+            "{}: inflated in memory, as every time: no raw copy can be kept beside it ({reason})",
+            folder.display()
+        ));
+    }
     Ok(set)
 }
 
-/// The name of a data set in `folder`: the folder's own name; the one above it for `NAME/raw`.
-fn name_of(folder: &Path) -> String {
-    let absolute = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+/// The name of the data set at `path`: the folder's own name, the one above it for `NAME/raw`, a
+/// file's without what follows the point, that of its folder for an array.
+pub(crate) fn name_of(path: &Path) -> String {
+    let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let is_array = absolute.extension().is_some_and(|e| e == "npy");
+    let folder = if is_array { absolute.parent() } else { absolute.is_dir().then_some(&*absolute) };
     let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let name = match name(&absolute) {
-        Some(raw) if raw == "raw" => absolute.parent().and_then(name).or(Some(raw)),
-        other => other,
+    let name = match folder {
+        None => absolute.file_stem().map(|n| n.to_string_lossy().into_owned()),
+        Some(raw) if raw.ends_with("raw") => raw.parent().and_then(name).or_else(|| name(raw)),
+        Some(folder) => name(folder),
     }
     .unwrap_or_else(|| "data".into());
-    let known = crate::known().iter();
-    let alias = known.clone().find(|known| known.torchvision == Some(name.as_str()));
+    let alias = crate::known().iter().find(|known| known.torchvision == Some(name.as_str()));
     match alias.or_else(|| lookup(&name)) {
         Some(known) => known.name.into(),
         None => name,
@@ -152,6 +152,11 @@ mod tests {
             let folder = root.path().join(folder);
             fs::create_dir_all(&folder).unwrap();
             assert_eq!(name_of(&folder), name);
+        }
+        for (file, name) in [("mine/x_train.npy", "mine"), ("mine/mnist.npz", "mnist")] {
+            let file = root.path().join(file);
+            fs::write(&file, b"").unwrap();
+            assert_eq!(name_of(&file), name);
         }
     }
 }

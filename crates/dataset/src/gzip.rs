@@ -16,7 +16,7 @@ use crate::map::Map;
 use crate::{Error, write};
 
 /// Deflate makes at most 1,032 bytes of one: a 258-byte match from two bits.
-const MAX_RATIO: u64 = 1032;
+pub(crate) const MAX_RATIO: u64 = 1032;
 
 /// Whether `bytes` begin as a gzip stream does.
 pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
@@ -46,11 +46,7 @@ pub(crate) fn open(path: &Path, compressed: &[u8]) -> Result<Idx, Error> {
         None => "its name does not end in .gz".into(),
     };
     let mut idx = Idx::parse(path, Stream::open(path, compressed)?.inflate_to_memory()?)?;
-    idx.notice = Some(format!(
-        "{}: inflated in memory, this time and every time: cannot keep a raw copy beside it \
-         ({reason})",
-        path.display()
-    ));
+    idx.not_kept = Some(reason);
     Ok(idx)
 }
 

@@ -17,9 +17,14 @@ pub struct Part {
     labels_path: PathBuf,
 }
 
+/// Features, wherever they lie.
 #[derive(Debug)]
-enum Features {
+pub(crate) enum Features {
+    /// Pixels, in a file or in memory.
     U8(Bytes, Range<usize>),
+    /// Numbers in a file, in this machine's byte order and aligned; made by [`Features::numbers`].
+    Mapped(Bytes, Range<usize>),
+    /// Numbers in memory.
     F32(Vec<f32>),
 }
 
@@ -27,6 +32,34 @@ enum Features {
 enum Labels {
     U8(Bytes, Range<usize>),
     U16(Vec<u16>),
+}
+
+impl Features {
+    /// The pixels in `bytes` from `start` on.
+    pub(crate) fn pixels(bytes: Bytes, start: usize) -> Self {
+        let end = bytes.len();
+        Self::U8(bytes, start..end)
+    }
+
+    /// The numbers in `bytes` from `start` on, in this machine's byte order: viewed where they lie
+    /// if that is aligned, copied if not.
+    ///
+    /// # Errors
+    /// If one is not finite.
+    pub(crate) fn numbers(path: &Path, bytes: Bytes, start: usize) -> Result<Self, Error> {
+        match bytemuck::try_cast_slice(&bytes[start..]) {
+            Ok(values) => {
+                check_finite(path, values)?;
+                let end = bytes.len();
+                Ok(Self::Mapped(bytes, start..end))
+            }
+            Err(_) => {
+                let (elements, _) = bytes[start..].as_chunks();
+                finite(path, elements.iter().map(|&e| f32::from_ne_bytes(e)).collect())
+                    .map(Self::F32)
+            }
+        }
+    }
 }
 
 impl Part {
@@ -50,22 +83,12 @@ impl Part {
         if labels.dims().len() != 1 {
             return Err(wrong_rank(&labels, "[examples]"));
         }
-        if images.dims().contains(&0) || count > u32::MAX as usize {
-            let found = format!("{:?}", images.dims());
-            let expected = "at least one example, of at least one feature";
-            return Err(Error::invalid(images.path(), "dimensions", found, expected));
-        }
-        let label_count = labels.dims()[0];
         let (images_path, labels_path) = (images.path().to_owned(), labels.path().to_owned());
-        if count != label_count {
-            let (images, labels) = (count, label_count);
-            return Err(Error::CountsDiffer { images_path, images, labels_path, labels });
-        }
+        check_counts((&images_path, count, &shape), (&labels_path, labels.dims()[0]))?;
         let features = match images.element() {
             ElementType::U8 => {
                 let (bytes, start) = images.into_bytes();
-                let end = bytes.len();
-                Features::U8(bytes, start..end)
+                Features::pixels(bytes, start)
             }
             _ => Features::F32(finite(&images_path, images.to_f32())?),
         };
@@ -86,7 +109,8 @@ impl Part {
     /// # Panics
     /// If the number of pixels is not that of labels times the product of `shape`.
     pub fn from_pixels(path: &Path, shape: &[usize], pixels: Vec<u8>, labels: Vec<u16>) -> Self {
-        Self::in_memory(path, shape, Features::U8(Bytes::Owned(pixels), 0..0), labels)
+        let features = Features::pixels(Bytes::Owned(pixels), 0);
+        Self::assemble(features, labels, shape.to_vec(), path.into(), path.into())
     }
 
     /// As [`Part::from_pixels`], with numbers that are used as they are.
@@ -94,21 +118,20 @@ impl Part {
     /// # Panics
     /// As [`Part::from_pixels`].
     pub fn from_numbers(path: &Path, shape: &[usize], numbers: Vec<f32>, labels: Vec<u16>) -> Self {
-        Self::in_memory(path, shape, Features::F32(numbers), labels)
+        let features = Features::F32(numbers);
+        Self::assemble(features, labels, shape.to_vec(), path.into(), path.into())
     }
 
-    fn in_memory(path: &Path, shape: &[usize], mut features: Features, labels: Vec<u16>) -> Self {
-        if let Features::U8(bytes, range) = &mut features {
-            *range = 0..bytes.len();
-        }
-        let part = Self {
-            features,
-            labels: Labels::narrowest(labels),
-            shape: shape.to_vec(),
-            images_path: path.to_owned(),
-            labels_path: path.to_owned(),
-        };
-        // Its constructor holds the check of the lengths.
+    pub(crate) fn assemble(
+        features: Features,
+        labels: Vec<u16>,
+        shape: Vec<usize>,
+        images_path: PathBuf,
+        labels_path: PathBuf,
+    ) -> Self {
+        let labels = Labels::narrowest(labels);
+        let part = Self { features, labels, shape, images_path, labels_path };
+        // The constructor of a view holds the check of the lengths.
         part.examples();
         part
     }
@@ -117,6 +140,9 @@ impl Part {
     pub fn examples(&self) -> Examples<'_> {
         let features = match &self.features {
             Features::U8(bytes, range) => FeaturesView::U8(&bytes[range.clone()]),
+            Features::Mapped(bytes, range) => {
+                FeaturesView::F32(bytemuck::cast_slice(&bytes[range.clone()]))
+            }
             Features::F32(values) => FeaturesView::F32(values),
         };
         Examples::new(features, self.labels.view(), &self.shape)
@@ -141,7 +167,7 @@ impl Part {
     pub fn dtype(&self) -> &'static str {
         match self.features {
             Features::U8(..) => "uint8",
-            Features::F32(_) => "float32",
+            Features::Mapped(..) | Features::F32(_) => "float32",
         }
     }
 
@@ -206,7 +232,7 @@ impl Part {
     /// # Errors
     /// [`Error::Changed`] if one is not.
     pub fn check_unchanged(&self) -> Result<(), Error> {
-        if let Features::U8(bytes, _) = &self.features {
+        if let Features::U8(bytes, _) | Features::Mapped(bytes, _) = &self.features {
             bytes.check_unchanged()?;
         }
         match &self.labels {
@@ -239,10 +265,36 @@ fn wrong_rank(idx: &Idx, expected: &str) -> Error {
     Error::invalid(idx.path(), "dimensions", format!("{:?}", idx.dims()), expected)
 }
 
+/// Sees to it that features (path, count, shape of one) and labels (path, count) make examples.
+pub(crate) fn check_counts(
+    (images_path, images, shape): (&Path, usize, &[usize]),
+    (labels_path, labels): (&Path, usize),
+) -> Result<(), Error> {
+    if images == 0 || shape.contains(&0) {
+        let found = format!("{images} examples shaped {shape:?}");
+        let expected = "at least one example, of at least one feature";
+        return Err(Error::invalid(images_path, "dimensions", found, expected));
+    }
+    if images > u32::MAX as usize {
+        let expected = "fewer than 2^32";
+        return Err(Error::invalid(images_path, "examples", images.to_string(), expected));
+    }
+    if images != labels {
+        let (images_path, labels_path) = (images_path.to_owned(), labels_path.to_owned());
+        return Err(Error::CountsDiffer { images_path, images, labels_path, labels });
+    }
+    Ok(())
+}
+
 /// `values`, if none is infinite or not a number.
 pub(crate) fn finite(path: &Path, values: Vec<f32>) -> Result<Vec<f32>, Error> {
+    check_finite(path, &values)?;
+    Ok(values)
+}
+
+fn check_finite(path: &Path, values: &[f32]) -> Result<(), Error> {
     match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(values),
+        None => Ok(()),
         Some(index) => {
             let found = values[index].to_string();
             Err(Error::invalid(path, format!("feature {index}"), found, "a finite number"))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::catalogue::suggestion;
 use crate::folder::{Holding, scan};
-use crate::{Dataset, Error, Known, known, lookup};
+use crate::{Error, Known, formats, known, lookup};
 
 /// The folders in which data sets are looked for, in the order of the fields.
 ///
@@ -47,18 +47,17 @@ impl Search {
         all.into_iter().flatten().cloned().collect()
     }
 
-    /// The folder that holds the four files of the data set `name`, if one does; nothing is read.
+    /// Where the data set `name` is, if it is here: a folder, or a file of one of the formats of
+    /// [`crate::formats::Format`]. No contents are read.
     ///
     /// # Errors
     /// If the folder given on the command line does not exist.
     pub fn locate(&self, name: &str) -> Result<Option<PathBuf>, Error> {
-        Ok(self
-            .places(name)?
-            .into_iter()
-            .find(|place| matches!(scan(place, name), Holding::All(_))))
+        let mut places = self.places(name)?.into_iter();
+        Ok(places.find(|place| formats::detect(place, name).is_some()))
     }
 
-    /// Every folder that `name` could be in, in order.
+    /// Every place that `name` could be, in order.
     fn places(&self, name: &str) -> Result<Vec<PathBuf>, Error> {
         if let Some(folder) = &self.data_dir
             && !folder.is_dir()
@@ -69,6 +68,10 @@ impl Search {
         let mut places = Vec::new();
         for folder in self.folders() {
             places.push(folder.join(name));
+            for extension in ["npz", "csv"] {
+                let file = folder.join(format!("{name}.{extension}"));
+                places.extend(file.is_file().then_some(file));
+            }
             if let Some(torchvision) = lookup(name).and_then(|known| known.torchvision) {
                 places.push(folder.join(torchvision).join("raw"));
             }
@@ -85,10 +88,10 @@ impl Search {
         Ok(places)
     }
 
-    /// Opens the known data set `known`, which is not built in.
-    pub(crate) fn open_known(&self, known: &Known) -> Result<Dataset, Error> {
-        if let Some(folder) = self.locate(known.name)? {
-            return crate::folder::open(&folder, Some(known.name));
+    /// Where the known data set `known`, which is not built in, is.
+    pub(crate) fn find_known(&self, known: &Known) -> Result<PathBuf, Error> {
+        if let Some(place) = self.locate(known.name)? {
+            return Ok(place);
         }
         // Some of the files are more worth telling about than none.
         let looked = self.places(known.name)?;
@@ -110,7 +113,7 @@ impl Search {
 /// What to say of a name that stands for nothing.
 pub(crate) fn unknown(name: &str) -> Error {
     if name.contains(['/', '\\', '.']) {
-        let expected = "a data set: a folder with its four IDX files".into();
+        let expected = format!("a data set: {}", formats::EXPECTED);
         return Error::Missing { path: name.into(), expected };
     }
     let names: Vec<_> = known().iter().map(|known| known.name).collect();

@@ -52,20 +52,8 @@ pub fn check_destination(path: &Path) -> Result<(), Error> {
 
 /// A temporary file in the folder of `path`, with the permissions of an ordinary new file.
 pub(crate) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // The superuser could write into a folder marked read-only; the mark is honoured all the same.
-    let found = fs::metadata(folder).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => {
-            io::Error::new(e.kind(), format!("there is no folder {}", folder.display()))
-        }
-        _ => e,
-    })?;
-    if found.permissions().readonly() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder is read-only"));
-    }
+    let folder = folder_of(path);
+    refuse_read_only(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".part-");
     #[cfg(unix)]
@@ -75,6 +63,33 @@ pub(crate) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder)
+}
+
+/// The folder that `path` is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// An error if `folder` is not there or is marked read-only. The superuser could write into it all
+/// the same; the mark is honoured.
+pub(crate) fn refuse_read_only(folder: &Path) -> io::Result<()> {
+    let found = fs::metadata(folder).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(e.kind(), format!("there is no folder {}", folder.display()))
+        }
+        _ => e,
+    })?;
+    if !found.is_dir() {
+        let problem = format!("{} is not a folder", folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, problem));
+    }
+    if found.permissions().readonly() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder is read-only"));
+    }
+    Ok(())
 }
 
 fn open_special(path: &Path) -> io::Result<Option<File>> {

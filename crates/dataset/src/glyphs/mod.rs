@@ -10,13 +10,17 @@ mod draw;
 #[rustfmt::skip] // Points in rows, not one a line.
 mod skeleton;
 
+use std::io::Write;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use crate::catalogue::{DIGITS, FILE_NAMES, GLYPHS};
-use crate::{Dataset, Error, Part, Search, folder, idx, write_atomically};
+use crate::folder::{self, Holding};
+use crate::formats::ReadOptions;
+use crate::idx::{self, ElementType, Header};
+use crate::{Dataset, Error, Part, Search, write_atomically};
 use draw::Dice;
 
 /// Pixels of a side.
@@ -29,6 +33,9 @@ pub const SEED: u64 = 1;
 /// Glyphs `0..TRAIN` are for training, those from there to `TRAIN + TEST` for testing.
 const TRAIN: u64 = 60_000;
 const TEST: u64 = 10_000;
+
+/// Glyphs drawn at a time where there are many: 6 MiB of them.
+const AT_A_TIME: usize = 8192;
 
 /// The cache's folder; a generator that draws differently gets a new one.
 const CACHE_FOLDER: &str = "glyphs-v1";
@@ -81,8 +88,43 @@ pub(crate) fn load(search: &Search) -> Result<Dataset, Error> {
     Ok(set)
 }
 
+/// The folder of the glyphs in the cache, if all their files are there.
+pub(crate) fn cached(search: &Search) -> Option<PathBuf> {
+    let folder = search.cache_dir.as_ref()?.join(CACHE_FOLDER);
+    matches!(folder::scan(&folder, GLYPHS), Holding::All(_)).then_some(folder)
+}
+
+/// Draws `train` and `test` glyphs into IDX files in `folder`, which is made if need be, without ever
+/// holding more than a few megabytes of them: for trying out data sets larger than memory.
+///
+/// # Errors
+/// [`Error::Write`]; no file is left half-written.
+///
+/// # Panics
+/// If either count is 2^32 or more.
+pub fn write_many(folder: &Path, train: u64, test: u64, seed: u64) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+    let parts = [0..train, train..train + test];
+    for (range, names) in parts.into_iter().zip(FILE_NAMES.chunks_exact(2)) {
+        let count = (range.end - range.start) as usize;
+        let header = |dims: &[usize]| Header { element: ElementType::U8, dims: dims.to_vec() };
+        let mut labels = header(&[count]).to_bytes();
+        write_atomically(&folder.join(names[0]), |out| {
+            out.write_all(&header(&[count, SIDE, SIDE]).to_bytes())?;
+            for start in range.clone().step_by(AT_A_TIME) {
+                let some = generate(seed, start..(start + AT_A_TIME as u64).min(range.end));
+                out.write_all(&some.0)?;
+                labels.extend(some.1);
+            }
+            Ok(())
+        })?;
+        write_atomically(&folder.join(names[1]), |out| out.write_all(&labels))?;
+    }
+    Ok(())
+}
+
 fn open(folder: &Path) -> Result<Dataset, Error> {
-    let set = folder::open(folder, Some(GLYPHS))?;
+    let set = folder::open(folder, GLYPHS, &ReadOptions::default())?;
     Ok(Dataset { synthetic: true, ..set })
 }
 

@@ -21,7 +21,8 @@ pub struct Idx {
     path: PathBuf,
     header: Header,
     bytes: Bytes,
-    pub(crate) notice: Option<String>,
+    /// Why it had to be inflated in memory, if it had.
+    pub(crate) not_kept: Option<String>,
 }
 
 impl Idx {
@@ -60,7 +61,7 @@ impl Idx {
             let what = header.describe();
             return Err(Error::Length { path: path.to_owned(), found, expected, what });
         }
-        Ok(Self { path: path.to_owned(), header, bytes, notice: None })
+        Ok(Self { path: path.to_owned(), header, bytes, not_kept: None })
     }
 
     /// Where it came from.

@@ -155,10 +155,10 @@ fn no_examples_and_no_pixels() {
     let folder = Folder::with("set");
     idx::write::<u8>(&folder.path(IMAGES), &[0, 2, 3], &[]).unwrap();
     idx::write::<u8>(&folder.path(LABELS), &[0], &[]).unwrap();
-    refused(&folder, IMAGES, &["found [0, 2, 3]", "at least one example"]);
+    refused(&folder, IMAGES, &["found 0 examples shaped [2, 3]", "at least one example"]);
     let folder = Folder::with("set");
     idx::write::<u8>(&folder.path(IMAGES), &[6, 0, 3], &[]).unwrap();
-    refused(&folder, IMAGES, &["found [6, 0, 3]"]);
+    refused(&folder, IMAGES, &["found 6 examples shaped [0, 3]"]);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_folder_in_place_of_a_file() {
 fn a_file_in_place_of_the_folder() {
     let folder = Folder::with("set");
     let error = Dataset::open(&folder.path(IMAGES)).unwrap_err().to_string();
-    assert!(error.contains("found a file, expected a folder"), "{error}");
+    assert!(error.contains("found another file, expected a folder"), "{error}");
 }
 
 #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use dataset::glyphs::{SEED, generate};
+use dataset::{FeaturesView, LabelsView};
 use sha2::{Digest, Sha256};
 
 fn cache(folder: &Folder) -> Search {
@@ -41,6 +42,7 @@ fn they_are_kept_in_the_cache_and_always_called_synthetic() {
     for count in set.train.label_counts(10) {
         assert!((5_700..6_300).contains(&count), "{count} of one digit");
     }
+    assert!(set.verify().iter().all(|array| array.verdict == dataset::Verdict::Published));
     let files = folder.names("cache/glyphs-v1");
     assert_eq!(files.len(), 4, "{files:?}");
     let written = |name: &str| {
@@ -57,6 +59,22 @@ fn they_are_kept_in_the_cache_and_always_called_synthetic() {
     fs::write(&images, &whole[..1000]).unwrap();
     Dataset::find("glyphs", &cache(&folder)).unwrap();
     assert_eq!(fs::read(&images).unwrap(), whole);
+}
+
+#[test]
+fn as_many_as_asked_for_are_written_a_few_at_a_time() {
+    let folder = Folder::empty();
+    let target = folder.path("many");
+    dataset::glyphs::write_many(&target, 10_000, 50, 9).unwrap();
+    let set = Dataset::open(&target).unwrap();
+    let (pixels, labels) = generate(9, 0..10_050);
+    let examples = [&set.train, &set.test].map(|part| part.examples());
+    let both = examples.map(|examples| match (examples.features(), examples.labels()) {
+        (FeaturesView::U8(pixels), LabelsView::U8(labels)) => (pixels, labels),
+        _ => panic!("bytes"),
+    });
+    assert!([both[0].0, both[1].0].concat() == pixels);
+    assert_eq!([both[0].1, both[1].1].concat(), labels);
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 mod bad_input;
 mod find;
+mod formats;
+mod full_disk;
 mod glyphs;
+mod hostile;
 mod real;
+mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};

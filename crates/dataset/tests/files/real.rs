@@ -32,6 +32,18 @@ fn mnist_is_what_was_published() {
 }
 
 #[test]
+fn hashes_and_statistics_of_mnist_are_those_published() {
+    let Some(set) = real("mnist") else { return };
+    assert!(set.verify().iter().all(|array| array.verdict == dataset::Verdict::Published));
+    // Counted with NumPy.
+    let found = set.inspect();
+    assert!((found.train.mean - 0.1306604762738429).abs() < 1e-12);
+    assert!((found.train.deviation - 0.30810780385646264).abs() < 1e-9);
+    assert!((found.train.density - 0.19120229591836735).abs() < 1e-15);
+    assert_eq!((found.train.always_zero, found.train.duplicates, found.test_in_train), (67, 0, 0));
+}
+
+#[test]
 fn fashion_mnist_is_what_was_published() {
     let Some(set) = real("fashion-mnist") else { return };
     assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));

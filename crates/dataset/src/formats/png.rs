@@ -1,0 +1,155 @@
+//! One picture: a PNG file of any colour type and depth.
+
+use std::io::{self, BufRead, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use png::{BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, Transformations};
+
+use crate::Error;
+use crate::gzip::MAX_RATIO;
+
+/// Pixels above which a picture is refused: 8192x8192, far beyond any input of a dense layer.
+const MAX_PIXELS: u64 = 1 << 26;
+
+/// A picture, `[height, width, channels]`, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Rows.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+    /// The pixels' values.
+    pub samples: Samples,
+}
+
+/// The values of a picture's pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Samples {
+    /// 0 to 255.
+    Eight(Vec<u8>),
+    /// 0 to 65,535.
+    Sixteen(Vec<u16>),
+}
+
+impl Picture {
+    /// Decodes a PNG stream. Palettes become colours (or grey, if all are), depths below eight bits become eight; where
+    /// the picture is transparent, white paper shows through. `path` is used in messages.
+    ///
+    /// # Errors
+    /// If it is not PNG, is damaged or cut short, or has more than 2^26 pixels.
+    pub fn read(path: &Path, mut source: impl BufRead + Seek) -> Result<Self, Error> {
+        let wrong =
+            |found: String, expected: &str| Error::invalid(path, "picture", found, expected);
+        let damaged = |e: DecodingError| match e {
+            DecodingError::IoError(e) if e.kind() != io::ErrorKind::UnexpectedEof => {
+                Error::read(path, e)
+            }
+            DecodingError::IoError(_) => {
+                wrong("a file that ends inside the picture".into(), "a whole PNG file")
+            }
+            e => wrong(format!("damaged data ({e})"), "a PNG file"),
+        };
+        let length = source.seek(SeekFrom::End(0)).map_err(|e| Error::read(path, e))?;
+        source.rewind().map_err(|e| Error::read(path, e))?;
+        let mut decoder = Decoder::new(source);
+        decoder.set_transformations(Transformations::EXPAND);
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
+        let (width, height) = decoder.read_header_info().map_err(damaged)?.size();
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            let found = format!("{width} x {height} pixels");
+            return Err(wrong(found, &format!("at most {MAX_PIXELS} of them")));
+        }
+        let mut reader = decoder.read_info().map_err(damaged)?;
+        let has_palette = reader.info().color_type == ColorType::Indexed;
+        let size = reader.output_buffer_size().unwrap_or(usize::MAX);
+        // Expanding a palette or single bits makes up to 32 bytes of one, deflate up to 1,032.
+        if size as u64 > length.saturating_mul(32 * MAX_RATIO) {
+            let found = format!("{width} x {height} pixels in {length} bytes");
+            return Err(wrong(found, "as many as they can hold"));
+        }
+        let mut buffer = vec![0; size];
+        let frame = reader.next_frame(&mut buffer).map_err(damaged)?;
+        buffer.truncate(frame.buffer_size());
+        let channels = frame.color_type.samples();
+        let (samples, channels) = match frame.bit_depth {
+            BitDepth::Sixteen => {
+                let (pairs, _) = buffer.as_chunks();
+                let values: Vec<u32> =
+                    pairs.iter().map(|&b| u32::from(u16::from_be_bytes(b))).collect();
+                let (values, channels) = over_white(values, channels, 65_535);
+                (Samples::Sixteen(values.into_iter().map(|v| v as u16).collect()), channels)
+            }
+            _ if matches!(channels, 1 | 3) => (Samples::Eight(buffer), channels),
+            _ => {
+                let values = buffer.into_iter().map(u32::from).collect();
+                let (values, channels) = over_white(values, channels, 255);
+                (Samples::Eight(values.into_iter().map(|v| v as u8).collect()), channels)
+            }
+        };
+        let picture = Self { height: height as usize, width: width as usize, channels, samples };
+        Ok(if has_palette { picture.grey_if_it_is() } else { picture })
+    }
+
+    /// Programs that make files smaller give grey pictures a palette of greys.
+    fn grey_if_it_is(self) -> Self {
+        match &self.samples {
+            Samples::Eight(values) if self.channels == 3 => {
+                let (pixels, _) = values.as_chunks::<3>();
+                if pixels.iter().any(|&[r, g, b]| r != g || g != b) {
+                    return self;
+                }
+                let samples = Samples::Eight(pixels.iter().map(|&[grey, ..]| grey).collect());
+                Self { channels: 1, samples, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Encodes the picture as PNG.
+    ///
+    /// # Errors
+    /// What the writer returns.
+    ///
+    /// # Panics
+    /// If the number of samples is not height times width times channels.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let size = |n: usize| u32::try_from(n).map_err(io::Error::other);
+        let mut encoder = Encoder::new(out, size(self.width)?, size(self.height)?);
+        encoder.set_color(if self.channels == 1 { ColorType::Grayscale } else { ColorType::Rgb });
+        // A folder of them is written for other programs, not kept for years.
+        encoder.set_compression(Compression::Fast);
+        let bytes;
+        let data = match &self.samples {
+            Samples::Eight(values) => {
+                encoder.set_depth(BitDepth::Eight);
+                values
+            }
+            Samples::Sixteen(values) => {
+                encoder.set_depth(BitDepth::Sixteen);
+                bytes = values.iter().flat_map(|v| v.to_be_bytes()).collect();
+                &bytes
+            }
+        };
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(data)?;
+        Ok(writer.finish()?)
+    }
+}
+
+/// Takes the last of 2 or 4 channels as opacity, of `max`, and paints the others on white.
+fn over_white(values: Vec<u32>, channels: usize, max: u32) -> (Vec<u32>, usize) {
+    if channels % 2 == 1 {
+        return (values, channels);
+    }
+    let painted = values.chunks_exact(channels).flat_map(|pixel| {
+        let (colours, alpha) = pixel.split_at(channels - 1);
+        let (alpha, max) = (u64::from(alpha[0]), u64::from(max));
+        colours
+            .iter()
+            .map(move |&c| ((u64::from(c) * alpha + max * (max - alpha) + max / 2) / max) as u32)
+    });
+    (painted.collect(), channels - 1)
+}

@@ -1,0 +1,157 @@
+//! CSV: which column is the label, what are pixels, and what is wrong where.
+
+use super::*;
+use dataset::formats::csv::{Table, TableFeatures};
+use dataset::{FeaturesView, ReadOptions};
+
+fn read(text: &str) -> Result<Table, Error> {
+    read_with(text, ReadOptions::default())
+}
+
+fn read_with(text: &str, options: ReadOptions) -> Result<Table, Error> {
+    Table::read(Path::new("table.csv"), text.as_bytes(), &options, None)
+}
+
+fn asking_for(label: &str) -> ReadOptions {
+    ReadOptions { label_column: Some(label.into()), ..ReadOptions::default() }
+}
+
+fn numbers(table: &Table) -> &[f32] {
+    let TableFeatures::Numbers(numbers) = &table.features else { panic!("{:?}", table.features) };
+    numbers
+}
+
+#[test]
+fn kaggles_digits_are_pixels() {
+    for names in [["pixel0", "pixel1", "pixel2", "pixel3"], ["1x1", "1x2", "2x1", "2x2"]] {
+        let table = read(&format!("label,{}\n7,0,255,3,4\n1,5,6,7,8\n", names.join(","))).unwrap();
+        assert_eq!(table.features, TableFeatures::Pixels(vec![0, 255, 3, 4, 5, 6, 7, 8]));
+        assert_eq!((table.shape, table.labels, table.classes), (vec![2, 2], vec![7, 1], None));
+    }
+    let table = read("label,1x1x1,1x1x2,1x1x3,2x1x1,2x1x2,2x1x3\n0,1,2,3,4,5,6\n").unwrap();
+    assert_eq!(table.shape, [2, 1, 3]);
+    // Seven columns of pixels make no square.
+    let names: Vec<_> = (0..7).map(|i| format!("pixel{i}")).collect();
+    let table = read(&format!("label,{}\n0,1,2,3,4,5,6,7\n", names.join(","))).unwrap();
+    assert_eq!((table.shape, matches!(table.features, TableFeatures::Pixels(_))), (vec![7], true));
+}
+
+#[test]
+fn a_square_of_bytes_without_a_header_is_pixels_behind_a_label() {
+    let row = |label: u8| format!("{label},{}\n", ["9"; 64].join(","));
+    let table = read(&[row(3), row(5)].concat()).unwrap();
+    assert_eq!((table.shape, table.labels), (vec![8, 8], vec![3, 5]));
+    assert_eq!(table.features, TableFeatures::Pixels(vec![9; 128]));
+}
+
+#[test]
+fn pixels_that_are_no_bytes_are_numbers() {
+    let table = read("label,pixel0,pixel1\n0,1,2\n1,0.5,256\n").unwrap();
+    assert_eq!(numbers(&table), [1.0, 2.0, 0.5, 256.0]);
+}
+
+#[test]
+fn a_table_of_flowers() {
+    let rows = "5.1,3.5,setosa\n7.0,3.2,versicolor\n4.9,3.0,setosa\n";
+    let header = "sepal_length,sepal_width,species\n";
+    for text in [rows.into(), format!("{header}{rows}"), format!("\u{feff}{header}{rows}")] {
+        let table = read(&text).unwrap();
+        assert_eq!(numbers(&table), [5.1, 3.5, 7.0, 3.2, 4.9, 3.0]);
+        assert_eq!((table.labels, table.shape), (vec![0, 1, 0], vec![2]));
+        assert_eq!(table.classes.unwrap(), ["setosa", "versicolor"]);
+    }
+    // As spreadsheets of other countries, and as tabs.
+    for delimiter in [";", "\t", " , "] {
+        assert_eq!(read(&rows.replace(',', delimiter)).unwrap().labels, [0, 1, 0]);
+    }
+    assert_eq!(read(&rows.replace('\n', "\r\n")).unwrap().labels, [0, 1, 0]);
+    assert_eq!(read(rows.trim_end()).unwrap().labels, [0, 1, 0]);
+    assert_eq!(read(&rows.replace("setosa", "\"setosa, or so\"")).unwrap().labels, [0, 1, 0]);
+}
+
+#[test]
+fn the_label_can_be_asked_for_by_name_or_number() {
+    let text = "a,b,c\n1,2,3\n4,5,6\n";
+    let table = read_with(text, asking_for("b")).unwrap();
+    assert_eq!((numbers(&table), &table.labels[..]), (&[1.0, 3.0, 4.0, 6.0][..], &[2, 5][..]));
+    assert_eq!(read_with(text, asking_for("2")).unwrap().labels, [3, 6]);
+    assert_eq!(read_with("1,2,3\n4,5,6\n", asking_for("0")).unwrap().labels, [1, 4]);
+    // Columns called by their numbers are no row.
+    assert_eq!(read("label,0,1\n7,0.5,0.5\n").unwrap().labels, [7]);
+    let error = read_with(text, asking_for("d")).unwrap_err().to_string();
+    assert!(error.contains("\"d\" asked for") && error.contains("one of a, b, c"), "{error}");
+    let error = read_with("1,2\n", asking_for("2")).unwrap_err().to_string();
+    assert!(error.contains("a number from 0 to 1"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_row() {
+    for (text, says) in [
+        ("", "is empty"),
+        ("label,a\n", "a header alone"),
+        ("1,2,3\n4,5,6\n", "no column that is clearly the label"),
+        ("a,b,c\n1,x,y\n", "no column that is clearly the label"),
+        ("label,a\n1,2\n1,2,3\n", "row 3: found 3 cells, expected 2"),
+        ("label,a\n1,2\n1\n", "row 3: found 1 cells, expected 2"),
+        ("label,a,b\n1,2,3\n1,2,?\n", "row 3, column 3: found \"?\", expected a finite number"),
+        ("label,a\n1,\n", "row 2, column 2: found \"\""),
+        ("label,a\n1,nan\n", "found \"nan\", expected a finite number"),
+        ("label,a\n1,1e999\n", "found \"1e999\""),
+        ("label\n1\n", "columns: found 1, expected a label and at least one feature"),
+        ("label,a\n1,2\n,3\nx,4\n", "row 3, label: found \"\""),
+    ] {
+        let error = read(text).expect_err(text).to_string();
+        assert!(error.contains(says), "{text:?}: {error}");
+        assert!(error.starts_with("table.csv: "), "{error}");
+    }
+    let error = read("label,a\n1,2\n65536,3\n").unwrap();
+    assert_eq!(error.classes.unwrap(), ["1", "65536"], "labels beyond the numbers are names");
+    let mut text = String::from("label,a\n");
+    (0..65_537).for_each(|i| text.push_str(&format!("n{i},0\n")));
+    let error = read(&text).unwrap_err().to_string();
+    assert!(error.contains("at most 65536 different labels"), "{error}");
+}
+
+#[test]
+fn a_test_table_has_the_columns_and_classes_of_the_training_table() {
+    let folder = Folder::empty();
+    fs::write(folder.path("train.csv"), "a,kind\n1,cat\n2,dog\n3,cat\n").unwrap();
+    fs::write(folder.path("test.csv"), "a,kind\n5,dog\n").unwrap();
+    let open = || Dataset::open(&folder.path("train.csv"));
+    let set = open().unwrap();
+    assert_eq!((set.classes.join(" "), set.test.examples().labels().get(0)), ("cat dog".into(), 1));
+    fs::write(folder.path("test.csv"), "a,kind\n5,owl\n").unwrap();
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("test.csv: row 2, label: found \"owl\""), "{error}");
+    fs::write(folder.path("test.csv"), "a\n5\n").unwrap();
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("test.csv: row 2: found 1 cells, expected 2"), "{error}");
+    // A test part that is asked for is taken instead.
+    fs::write(folder.path("other.csv"), "a,kind\n9,cat\n8,cat\n").unwrap();
+    let test = Some(folder.path("other.csv"));
+    let options = ReadOptions { test, ..ReadOptions::default() };
+    let set = Dataset::open_with(&folder.path("train.csv"), &options).unwrap();
+    assert_eq!(set.test.len(), 2);
+}
+
+#[test]
+fn a_table_alone_has_a_share_of_every_class_held_out() {
+    let folder = Folder::empty();
+    let rows: Vec<_> =
+        (0..50).map(|i| format!("{i},{}", ["a", "b"][usize::from(i >= 30)])).collect();
+    fs::write(folder.path("table.csv"), rows.join("\n")).unwrap();
+    let set = Dataset::open(&folder.path("table.csv")).unwrap();
+    assert_eq!((set.train.label_counts(2), set.test.label_counts(2)), (vec![24, 16], vec![6, 4]));
+    assert!(set.notices[0].contains("10 of its 50 examples are held out"), "{:?}", set.notices);
+    let seed = |seed| {
+        let options = ReadOptions { seed, ..ReadOptions::default() };
+        let set = Dataset::open_with(&folder.path("table.csv"), &options).unwrap();
+        let FeaturesView::F32(numbers) = set.test.examples().features() else { panic!() };
+        numbers.to_vec()
+    };
+    assert_eq!(seed(1), seed(1));
+    assert_ne!(seed(1), seed(2));
+    let options = ReadOptions { holdout: 1.5, ..ReadOptions::default() };
+    let error = Dataset::open_with(&folder.path("table.csv"), &options).unwrap_err().to_string();
+    assert!(error.contains("found 1.5, expected more than 0 and less than 1"), "{error}");
+}
