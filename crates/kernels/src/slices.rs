@@ -343,3 +343,36 @@ pub(crate) fn position<S: Simd>(s: S, row: &[f32], value: f32) -> Option<usize> 
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+    use crate::simd::Kernel;
+
+    struct Position<'a>(&'a [f32], f32);
+
+    impl Kernel for Position<'_> {
+        type Output = Option<usize>;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Option<usize> {
+            position(s, self.0, self.1)
+        }
+    }
+
+    /// What lies past the end reads as 0, which is not a place.
+    #[test]
+    fn position_is_the_first_and_within() {
+        for isa in Isa::available() {
+            for len in 0..=40 {
+                let mut row: Vec<f32> = (1..=len).map(|x| x as f32).collect();
+                assert_eq!(isa.run(Position(&row, 0.0)), None, "{isa}: {len}");
+                for place in (0..len).rev() {
+                    row[place] = 0.0;
+                    assert_eq!(isa.run(Position(&row, 0.0)), Some(place), "{isa}: {len}");
+                }
+            }
+        }
+    }
+}

@@ -36,45 +36,46 @@ fn among_equals_the_first_is_the_prediction() {
     }
 }
 
+/// Bad row 7 of 20; its neighbours and all padding stay as they should be.
 #[test]
 fn nan_shows_in_its_row_alone_and_is_never_correct() {
     for isa in Isa::available() {
-        for bad in [f32::NAN, f32::INFINITY] {
-            for place in 0..10 {
-                let mut case = Case::new(4, 20, 10, 16, 3.0);
-                case.values[7 * 16 + place] = bad;
-                // The largest of the others is the label: correct, but for the NaN.
-                case.values[7 * 16 + (place + 1) % 10] = 9.0;
-                case.small_labels[7] = ((place + 1) % 10) as u8;
-                let twin = reference::softmax_cross_entropy(
-                    &case.values,
-                    16,
-                    10,
-                    Targets::U8(&case.small_labels),
-                    1.0,
-                    20,
-                );
-                let mut losses = [0.0; 20];
-                let targets = Targets::U8(&case.small_labels);
-                let correct = softmax_cross_entropy(
-                    isa,
-                    &mut case.values,
-                    16,
-                    10,
-                    targets,
-                    1.0,
-                    &mut losses,
-                    None,
-                );
-                assert_eq!(correct, twin.correct, "{isa}");
-                for (i, row) in case.values.chunks_exact(16).enumerate() {
-                    assert_eq!(losses[i].is_nan(), i == 7, "{isa}: loss {i}");
-                    assert!(row[..10].iter().all(|g| g.is_nan() == (i == 7)), "{isa}: row {i}");
-                    assert!(row[10..].iter().all(|g| g.to_bits() == 0), "{isa}: row {i}");
+        // Rows that stay in registers, rows that do not, ragged ends of both.
+        for (classes, stride) in [(10, 16), (11, 13), (26, 32), (45, 47)] {
+            for bad in [f32::NAN, f32::INFINITY] {
+                for place in 0..classes {
+                    let mut case = Case::new(4, 20, classes, stride, 3.0);
+                    let label = (place + 1) % classes;
+                    // The largest of the others is the label: correct, but for the NaN.
+                    case.values[7 * stride + label] = 9.0;
+                    case.values[7 * stride + place] = bad;
+                    case.small_labels[7] = label as u8;
+                    let what = format!("{isa} {bad} at {place} of {classes}");
+                    check_bad_row(isa, &case, bad, &what);
                 }
             }
         }
     }
+}
+
+fn check_bad_row(isa: Isa, case: &Case, bad: f32, what: &str) {
+    let Case { classes, stride, .. } = *case;
+    let targets = Targets::U8(&case.small_labels);
+    let twin = reference::softmax_cross_entropy(&case.values, stride, classes, targets, 1.0, 20);
+    let (mut logits, mut losses) = (case.values.clone(), [0.0; 20]);
+    let correct =
+        softmax_cross_entropy(isa, &mut logits, stride, classes, targets, 1.0, &mut losses, None);
+    assert_eq!(correct, twin.correct, "{what}");
+    for (i, row) in logits.chunks_exact(stride).enumerate() {
+        let (used, padding) = row.split_at(classes);
+        assert_eq!(losses[i].is_nan(), i == 7, "{what}: loss {i}");
+        assert!(used.iter().all(|g| g.is_nan() == (i == 7)), "{what}: row {i}");
+        assert!(padding.iter().all(|g| g.to_bits() == 0), "{what}: row {i}");
+    }
+    let twin = reference::mean_squared_error(&case.values, stride, classes, targets, 1.0, 20);
+    let correct = mean_squared_error_loss(isa, &case.values, stride, classes, targets, &mut losses);
+    assert_eq!(correct, twin.correct, "{what}");
+    assert_eq!(losses[7].is_nan(), bad.is_nan(), "{what}");
 }
 
 #[test]
