@@ -52,7 +52,7 @@ impl Plan {
         // Reading B in place costs nothing where its rows lie contiguous and each is read by few
         // row tiles; otherwise panels save the cache sets and pages that a long stride wastes.
         let pack_b = !b_by_rows || (large && m > 2 * tile_rows);
-        let pack_a = large && n > 4 * vectors * lanes || (!a_by_rows && large);
+        let pack_a = large && (n > 4 * vectors * lanes || !a_by_rows);
         let k_block = if k <= K_WHOLE && !large { k } else { balanced(k, K_BLOCK) };
         let m_block = if pack_a {
             round_up(balanced(m, (BLOCK / k_block.max(1)).max(tile_rows)), tile_rows)

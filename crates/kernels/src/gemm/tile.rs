@@ -81,10 +81,10 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
             let mask = s.first(t.cols - (NV - 1) * S::LANES);
             let mut acc = [[s.splat(0.0); NV]; MR];
             if t.continues {
-                for r in 0..MR {
-                    for v in 0..NV {
+                for (r, row) in acc.iter_mut().enumerate() {
+                    for (v, sum) in row.iter_mut().enumerate() {
                         let p = t.c.add(r * t.c_row + v * S::LANES);
-                        acc[r][v] = load_at::<S, NV, MASKED>(s, p, v, mask);
+                        *sum = load_at::<S, NV, MASKED>(s, p, v, mask);
                     }
                 }
             }
