@@ -1,6 +1,9 @@
 //! What the tests of the kernels share.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod examples;
+pub mod matrix;
+pub mod product;
 pub mod rows;
 
 use kernels::Isa;

@@ -1,0 +1,209 @@
+//! Panels, and the first layer's forward product, which skips zeros, against the naive twin and
+//! against the product that skips nothing: not a bit may differ.
+
+mod common;
+
+use common::examples::{DENSITIES, Examples, FORMS, Form, PIXELS, shapes};
+use common::matrix::Layout::Rows;
+use common::matrix::{Matrix, Output};
+use common::product::assert_all_near;
+use common::{EPS, Random, bits, same_on_avx2_and_avx512};
+use kernels::first_layer;
+use kernels::gemm::{Epilogue, gemm};
+use kernels::panels::{Batch, PANEL, Panels};
+use kernels::{Activation, Isa, MatMut, MatRef, reference};
+
+/// The forward product into memory with canaries, and one row more than needed.
+fn forward(
+    isa: Isa,
+    x: &Panels,
+    weights: MatRef<'_>,
+    bias: &[f32],
+    activation: Activation,
+    extra_rows: usize,
+) -> Vec<f32> {
+    let n = weights.cols();
+    let mut out = Output::nan(x.rows() + extra_rows, n, 3);
+    first_layer::forward(isa, x, weights, bias, activation, out.view());
+    let mut values = out.done(&format!("{isa} {activation:?}: {} rows of {n}", x.rows()));
+    let extra = values.split_off(x.rows() * n);
+    assert!(extra.iter().all(|x| x.is_nan()), "rows that are not examples were written");
+    values
+}
+
+#[test]
+fn forward_is_the_product_that_skips_nothing() {
+    let mut random = Random(31);
+    for (index, [rows, width, units]) in shapes(&mut random).into_iter().enumerate() {
+        let (form, density) = (FORMS[index % 3], DENSITIES[index / 3 % 4]);
+        let x = Examples::new(&mut random, form, rows, width, density);
+        let w = Matrix::random(&mut random, width, units);
+        let bias = random.floats(units, 1.0);
+        let (dense, stored) = (x.matrix.stored(Rows(0)), w.stored(Rows(index % 5)));
+        let sums = reference::gemm(rows, units, width, x.matrix.twin(), w.twin());
+        let sizes = reference::gemm_of_magnitudes(rows, units, width, x.matrix.twin(), w.twin());
+        for activation in Activation::ALL {
+            let expected: Vec<(f64, f64)> = sums
+                .iter()
+                .zip(&sizes)
+                .enumerate()
+                .map(|(at, (sum, size))| {
+                    let z = sum + f64::from(bias[at % units]);
+                    let y = reference::activation(activation, z);
+                    let bound = 1.01 * EPS * ((width + 2) as f64 * (size + z.abs()));
+                    (y, bound + 5.0 * EPS * (1.0 + y.abs()))
+                })
+                .collect();
+            for isa in Isa::available() {
+                let what =
+                    || format!("{isa} [{rows}, {width}] {units} {form:?} {density} {activation:?}");
+                let panels = x.panels_of_examples(isa);
+                let out = forward(isa, &panels, stored.view(), &bias, activation, index % 2);
+                assert_all_near(&out, &expected, what);
+                let mut c = Output::nan(rows, units, 0);
+                let epilogue = Epilogue::BiasActivation(&bias, activation);
+                gemm(isa, dense.view(), stored.view(), c.view(), epilogue);
+                assert_eq!(bits(&out), bits(&c.done(&what())), "{}", what());
+            }
+        }
+    }
+}
+
+#[test]
+fn avx2_and_avx512_agree_in_every_bit_forward() {
+    let mut random = Random(32);
+    for form in FORMS {
+        let x = Examples::new(&mut random, form, 37, 301, 0.3);
+        let w = Matrix::random(&mut random, 301, 201);
+        let (stored, bias) = (w.stored(Rows(7)), random.floats(201, 1.0));
+        for activation in Activation::ALL {
+            same_on_avx2_and_avx512(|isa| {
+                let panels = x.panels_of_examples(isa);
+                bits(&forward(isa, &panels, stored.view(), &bias, activation, 0))
+            });
+        }
+    }
+}
+
+/// Panels and batches live as long as a training; a batch may be smaller than the one before.
+#[test]
+fn nothing_of_a_fuller_batch_is_left() {
+    let mut random = Random(33);
+    for form in [PIXELS, Form::Floats] {
+        let (width, units) = (45, 20);
+        let w = Matrix::random(&mut random, width, units).stored(Rows(0));
+        let bias = random.floats(units, 1.0);
+        for isa in Isa::available() {
+            let mut x = Examples::new(&mut random, form, 33, width, 1.0);
+            let mut panels = Panels::with_capacity(33, width);
+            for (rows, density) in [(33, 1.0), (5, 0.3), (30, 0.1), (1, 1.0), (17, 0.0), (2, 0.5)] {
+                x.fill(&mut random, form, rows, density);
+                panels.fill_examples(isa, &x.batch);
+                assert_eq!((panels.rows(), panels.depth()), (rows, width));
+                let out = |panels| forward(isa, panels, w.view(), &bias, Activation::Linear, 0);
+                let fresh = x.panels_of_examples(isa);
+                assert_eq!(bits(&out(&panels)), bits(&out(&fresh)), "{isa} {rows}");
+                assert_eq!(panels.density(), density_of(&x.matrix, false), "{isa} {rows}");
+            }
+        }
+    }
+}
+
+/// Not an entry more than need be, on any instruction set.
+#[test]
+fn columns_of_zeros_are_left_out() {
+    let mut random = Random(37);
+    for (index, [rows, width, _]) in shapes(&mut random).into_iter().enumerate() {
+        let (form, density) = (FORMS[index % 3], DENSITIES[index / 3 % 4]);
+        let x = Examples::new(&mut random, form, rows, width, density);
+        for isa in Isa::available() {
+            let what = format!("{isa} [{rows}, {width}] {form:?}");
+            let (examples, features) = (x.panels_of_examples(isa), x.panels_of_features(isa));
+            assert_eq!(examples.density(), density_of(&x.matrix, false), "{what}");
+            assert_eq!(features.density(), density_of(&x.matrix, true), "{what}");
+        }
+    }
+}
+
+/// Columns of panels at which any of four neighbouring rows is not zero, of all there are.
+fn density_of(matrix: &Matrix, transposed: bool) -> f64 {
+    let at = |row: usize, col: usize| match transposed {
+        true => (row < matrix.cols).then(|| matrix.values[col * matrix.cols + row]),
+        false => (row < matrix.rows).then(|| matrix.values[row * matrix.cols + col]),
+    };
+    let (rows, depth) = match transposed {
+        true => (matrix.cols, matrix.rows),
+        false => (matrix.rows, matrix.cols),
+    };
+    let mut kept = 0;
+    for panel in 0..rows.div_ceil(PANEL) {
+        for col in 0..depth {
+            let mut four = (0..PANEL).map(|r| at(panel * PANEL + r, col).unwrap_or(0.0));
+            kept += usize::from(four.any(|x| x != 0.0));
+        }
+    }
+    kept as f64 / (rows.div_ceil(PANEL) * depth).max(1) as f64
+}
+
+#[test]
+fn nan_and_infinity_are_features_too() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        for isa in Isa::available() {
+            let mut batch = Batch::of_floats(6, 9);
+            for row in 0..6 {
+                let mut floats = [0.0; 9];
+                floats[7] = if row == 4 { bad } else { 0.0 };
+                batch.push_floats(&floats);
+            }
+            let mut panels = Panels::with_capacity(6, 9);
+            panels.fill_examples(isa, &batch);
+            let ones = [1.0; 9 * 5];
+            let weights = MatRef::new(&ones, 9, 5);
+            let out = forward(isa, &panels, weights, &[0.0; 5], Activation::Relu, 0);
+            for (at, y) in out.iter().enumerate() {
+                assert_eq!(!y.is_finite(), at / 5 == 4, "{isa} {bad}: element {at} is {y}");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "the batch is full: 5 rows")]
+fn a_full_batch_is_refused_a_row() {
+    let mut batch = Batch::of_bytes(5, 3, 1.0);
+    (0..6).for_each(|_| batch.push_bytes(&[1, 2, 3]));
+}
+
+#[test]
+#[should_panic(expected = "a row of 4 floats for a batch of 3 floats")]
+fn a_row_of_another_width_is_refused() {
+    Batch::of_floats(5, 3).push_floats(&[0.0; 4]);
+}
+
+#[test]
+#[should_panic(expected = "a row of 3 floats for a batch of 3 bytes")]
+fn floats_in_a_batch_of_bytes_are_refused() {
+    Batch::of_bytes(5, 3, 1.0).push_floats(&[0.0; 3]);
+}
+
+/// As many entries as there is room for, but a transpose of sixteen times the size.
+#[test]
+#[should_panic(expected = "panels of [1024, 1] have no room")]
+fn panels_of_a_shape_without_room_are_refused() {
+    let mut batch = Batch::of_bytes(1, 1024, 1.0);
+    batch.push_bytes(&[1; 1024]);
+    Panels::with_capacity(64, 16).fill_features(Isa::best(), &batch);
+}
+
+#[test]
+#[should_panic(expected = "for 2 examples and 4 columns")]
+fn an_output_with_too_few_rows_is_refused() {
+    let mut batch = Batch::of_bytes(2, 3, 1.0);
+    (0..2).for_each(|_| batch.push_bytes(&[1, 2, 3]));
+    let mut panels = Panels::with_capacity(2, 3);
+    panels.fill_examples(Isa::best(), &batch);
+    let (zeros, mut out) = ([0.0; 12], [0.0; 4]);
+    let (weights, out) = (MatRef::new(&zeros, 3, 4), MatMut::new(&mut out, 1, 4));
+    let relu = Activation::Relu;
+    first_layer::forward(Isa::best(), &panels, weights, &zeros[..4], relu, out);
+}

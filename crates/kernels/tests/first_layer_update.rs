@@ -1,0 +1,331 @@
+//! The first layer's weight gradient with the optimizer as its epilogue, against the naive twins
+//! and against the same in two steps that skip nothing: not a bit may differ.
+
+mod common;
+
+use common::examples::{DENSITIES, Examples, FORMS, Form, PIXELS, shapes};
+use common::matrix::Layout::Rows;
+use common::matrix::{Matrix, Output};
+use common::{EPS, Random, bits, same_on_avx2_and_avx512};
+use kernels::first_layer::{self, Weights};
+use kernels::gemm::{Epilogue, gemm};
+use kernels::panels::{Batch, PANEL, Panels};
+use kernels::{Isa, MatMut, MatRef, Update, reference};
+
+/// One of each kind, and both momenta.
+const RULES: [Update; 5] = [
+    Update::Sgd { learning_rate: 0.25 },
+    Update::Momentum { learning_rate: 0.125, momentum: 0.75, nesterov: false },
+    Update::Momentum { learning_rate: 0.125, momentum: 0.75, nesterov: true },
+    Update::RmsProp { learning_rate: 0.0625, rho: 0.75, one_minus_rho: 0.25, epsilon: 1e-7 },
+    Update::Adam { alpha: 0.0625, one_minus_beta_1: 0.25, one_minus_beta_2: 0.125, epsilon: 1e-7 },
+];
+
+/// Weights and both states, `[k, n]`, and the marks.
+#[derive(Clone)]
+struct State {
+    values: Matrix,
+    first: Matrix,
+    second: Matrix,
+    touched: Vec<bool>,
+}
+
+fn same(a: &Matrix, b: &Matrix) -> bool {
+    bits(&a.values) == bits(&b.values)
+}
+
+impl State {
+    fn new(rows: usize, cols: usize) -> Self {
+        let mut values = Matrix::random(&mut Random(rows as u64), rows, cols);
+        values.values.iter_mut().for_each(|w| *w *= 0.1);
+        let zeros = Matrix { rows, cols, values: vec![0.0; rows * cols] };
+        let touched = vec![false; rows.div_ceil(PANEL)];
+        Self { values, first: zeros.clone(), second: zeros, touched }
+    }
+
+    /// One step, in memory with canaries; state that the rule does not use is empty.
+    fn update(&mut self, isa: Isa, x: &Panels, dz: MatRef<'_>, rule: &Update) {
+        let mut values = Output::holding(&self.values, 1);
+        let mut first = Output::holding(&self.first, 2);
+        let mut second = Output::holding(&self.second, 5);
+        let (uses_first, uses_second) = uses(rule);
+        let empty = || MatMut::new(&mut [], 0, 0);
+        let weights = Weights {
+            values: values.view(),
+            first: if uses_first { first.view() } else { empty() },
+            second: if uses_second { second.view() } else { empty() },
+            touched: &mut self.touched,
+        };
+        first_layer::update(isa, x, dz, rule, weights);
+        let what = format!("{isa} {rule:?} of [{}, {}]", self.values.rows, self.values.cols);
+        self.values.values = values.done(&what);
+        self.first.values = first.done(&what);
+        self.second.values = second.done(&what);
+    }
+}
+
+fn uses(rule: &Update) -> (bool, bool) {
+    match rule {
+        Update::Sgd { .. } => (false, false),
+        Update::Momentum { .. } => (true, false),
+        Update::RmsProp { .. } => (false, true),
+        Update::Adam { .. } => (true, true),
+    }
+}
+
+/// The same step in two: a product that skips nothing, then the optimizer over all of it.
+fn dense_update(isa: Isa, x: &Matrix, dz: MatRef<'_>, rule: &Update, state: &mut State) {
+    let dense = x.stored(Rows(0));
+    let mut gradient = Output::nan(x.cols, dz.cols(), 0);
+    gemm(isa, dense.view().t(), dz, gradient.view(), Epilogue::Store);
+    let gradient = gradient.done("gradient");
+    let (w, m, v) = (&mut state.values, &mut state.first, &mut state.second);
+    rule.apply(isa, &mut w.values, &gradient, &mut m.values, &mut v.values);
+}
+
+#[test]
+fn updates_are_those_of_the_product_that_skips_nothing() {
+    let mut random = Random(34);
+    for (index, [rows, width, units]) in shapes(&mut random).into_iter().enumerate() {
+        let (form, density) = (FORMS[index % 3], DENSITIES[index / 3 % 4]);
+        for (number, rule) in RULES.iter().enumerate() {
+            let mut x = Examples::new(&mut random, form, rows, width, density);
+            for isa in Isa::available() {
+                let mut state = State::new(width, units);
+                let mut expected = state.clone();
+                for step in 0..3 {
+                    let dz = Matrix::random(&mut random, rows, units).stored(Rows(index % 4));
+                    state.update(isa, &x.panels_of_features(isa), dz.view(), rule);
+                    dense_update(isa, &x.matrix, dz.view(), rule, &mut expected);
+                    let what = format!(
+                        "{isa} [{rows}, {width}] {units} {form:?} {density}, rule {number}, step {step}"
+                    );
+                    assert!(same(&state.values, &expected.values), "{what}: weights");
+                    assert!(same(&state.first, &expected.first), "{what}: first state");
+                    assert!(same(&state.second, &expected.second), "{what}: second state");
+                    // Fewer and fewer features have values, but all that had once are updated.
+                    x.fill(&mut random, form, rows, density / (step + 2) as f64);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn avx2_and_avx512_agree_in_every_bit_of_an_update() {
+    let mut random = Random(35);
+    for form in FORMS {
+        for rule in &RULES {
+            let x = Examples::new(&mut random, form, 37, 131, 0.3);
+            let dz = Matrix::random(&mut random, 37, 203).stored(Rows(3));
+            same_on_avx2_and_avx512(|isa| {
+                let mut state = State::new(131, 203);
+                for _ in 0..3 {
+                    state.update(isa, &x.panels_of_features(isa), dz.view(), rule);
+                }
+                [state.values, state.first, state.second].map(|state| bits(&state.values))
+            });
+        }
+    }
+}
+
+/// The whole step against the naive product and the naive optimizer. The features are whole
+/// numbers and the gradients eighths, so that `X^T dZ` is exact and only the step rounds.
+#[test]
+fn updates_match_the_twin() {
+    let mut random = Random(36);
+    for [rows, width, units] in [[1, 3, 1], [5, 17, 10], [32, 50, 33], [70, 31, 100]] {
+        let x = Examples::new(&mut random, Form::Bytes(1.0), rows, width, 0.5);
+        let mut dz = Matrix::whole(&mut random, rows, units, 16);
+        dz.values.iter_mut().for_each(|g| *g *= 0.125);
+        let gradient = reference::gemm(width, units, rows, x.matrix.twin().t(), dz.twin());
+        for rule in &RULES {
+            for isa in Isa::available() {
+                let mut state = State::new(width, units);
+                let panels = x.panels_of_features(isa);
+                for t in 1..=3 {
+                    let old = state.clone();
+                    state.update(isa, &panels, dz.stored(Rows(0)).view(), rule);
+                    let what = format!("{isa} {rule:?} of [{width}, {units}], step {t}");
+                    assert_step(&old, &state, &gradient, rule, &what);
+                }
+            }
+        }
+    }
+}
+
+/// One step from `old` to `new` is what the formulas say in `f64`.
+///
+/// A state is off by a few roundings of terms that are no larger than `|state|` and what is added
+/// to it; a weight by one rounding of itself and at most sixteen of its change: those of the states,
+/// four of the root, one each of what is left.
+#[track_caller]
+fn assert_step(old: &State, new: &State, gradient: &[f64], rule: &Update, what: &str) {
+    let wide = |state: &Matrix| state.values.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+    let (w0, m0, v0) = (wide(&old.values), wide(&old.first), wide(&old.second));
+    let (mut w, mut m, mut v) = (w0.clone(), m0.clone(), v0.clone());
+    match *rule {
+        Update::Sgd { learning_rate } => {
+            reference::sgd(&mut w, &mut m, gradient, learning_rate.into(), 0.0, false);
+            m = m0.clone(); // not used, and left alone
+        }
+        Update::Momentum { learning_rate, momentum, nesterov } => {
+            let (rate, momentum) = (learning_rate.into(), momentum.into());
+            reference::sgd(&mut w, &mut m, gradient, rate, momentum, nesterov);
+        }
+        Update::RmsProp { learning_rate, rho, epsilon, .. } => {
+            let (rate, rho) = (learning_rate.into(), rho.into());
+            reference::rmsprop(&mut w, &mut v, gradient, rate, rho, epsilon.into());
+        }
+        Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon } => {
+            // The rule's `alpha` has the correction in it: undo the twin's, at its first step.
+            let betas = [one_minus_beta_1, one_minus_beta_2].map(|x| 1.0 - f64::from(x));
+            let rate = f64::from(alpha) * (1.0 - betas[0]) / (1.0 - betas[1]).sqrt();
+            reference::adam(&mut w, &mut m, &mut v, gradient, 1, rate, betas, epsilon.into());
+        }
+    }
+    let states = [(&new.first, &m, &m0), (&new.second, &v, &v0)];
+    for (got, expected, before) in states {
+        for (at, x) in got.values.iter().enumerate() {
+            let bound = 4.0 * EPS * (expected[at].abs() + before[at].abs());
+            common::assert_near(*x, expected[at], bound, &format!("{what}: state {at}"));
+        }
+    }
+    for (at, x) in new.values.values.iter().enumerate() {
+        // The mean's own error is relative to its terms, which may cancel.
+        let terms = m0[at].abs() + gradient[at].abs();
+        let change = match *rule {
+            Update::Adam { alpha, epsilon, .. } => {
+                f64::from(alpha) * terms / (v[at].sqrt() + f64::from(epsilon))
+            }
+            Update::Momentum { .. } => m0[at].abs() + 2.0 * m[at].abs() + gradient[at].abs(),
+            _ => (w[at] - w0[at]).abs(),
+        };
+        let bound = 1.01 * EPS * (w[at].abs() + 16.0 * change);
+        common::assert_near(*x, w[at], bound, &format!("{what}: weight {at}"));
+    }
+}
+
+/// Where no example ever had a value: not even minus zero becomes zero.
+#[test]
+fn weights_of_features_that_are_always_zero_keep_their_bits() {
+    let (rows, width, units) = (9, 40, 21);
+    for rule in &RULES {
+        for isa in Isa::available() {
+            let mut state = State::new(width, units);
+            state.values.values.iter_mut().step_by(2).for_each(|w| *w = -0.0);
+            let old = state.clone();
+            for step in 0..3 {
+                let mut batch = Batch::of_bytes(rows, width, 1.0);
+                for row in 0..rows {
+                    let mut bytes = [0; 40];
+                    // Panel 2 from the first step on, panel 7 in the second alone.
+                    bytes[9] = row as u8;
+                    bytes[30] = if step == 1 { 3 } else { 0 };
+                    batch.push_bytes(&bytes);
+                }
+                let mut panels = Panels::with_capacity(width, rows);
+                panels.fill_features(isa, &batch);
+                let dz = vec![0.5; rows * units];
+                state.update(isa, &panels, MatRef::new(&dz, rows, units), rule);
+                let touched: Vec<usize> = (0..10).filter(|panel| state.touched[*panel]).collect();
+                assert_eq!(touched, if step == 0 { vec![2] } else { vec![2, 7] }, "{isa}");
+            }
+            for (at, (x, y)) in state.values.values.iter().zip(&old.values.values).enumerate() {
+                let (feature, same) = (at / units, x.to_bits() == y.to_bits());
+                if feature / PANEL != 2 && feature / PANEL != 7 {
+                    assert!(same, "{isa} {rule:?}: weight {at}, {x} for {y}");
+                }
+                assert!(!same || (feature != 9 && feature != 30), "{isa} {rule:?}: weight {at}");
+            }
+        }
+    }
+}
+
+/// What a mark says is believed: state of an earlier training goes on decaying.
+#[test]
+fn marked_features_are_updated_without_values() {
+    let rule = &RULES[1];
+    for isa in Isa::available() {
+        let mut state = State::new(8, 3);
+        state.first.values.fill(1.0);
+        state.touched[1] = true;
+        let old = state.clone();
+        let mut batch = Batch::of_bytes(2, 8, 1.0);
+        batch.push_bytes(&[0; 8]);
+        batch.push_bytes(&[0; 8]);
+        let mut panels = Panels::with_capacity(8, 2);
+        panels.fill_features(isa, &batch);
+        state.update(isa, &panels, MatRef::new(&[1.0; 6], 2, 3), rule);
+        for at in 0..24 {
+            let change = if at / 3 < PANEL { 0.0 } else { 0.75 };
+            assert_eq!(state.values.values[at], old.values.values[at] + change, "{isa} {at}");
+            assert_eq!(state.first.values[at], 1.0 - change / 3.0, "{isa} {at}");
+        }
+    }
+}
+
+/// Panels and batches live as long as a training; a batch may be smaller than the one before.
+#[test]
+fn nothing_of_a_fuller_batch_is_left() {
+    let mut random = Random(38);
+    for form in [PIXELS, Form::Floats] {
+        let (width, units) = (45, 20);
+        for isa in Isa::available() {
+            let mut x = Examples::new(&mut random, form, 33, width, 1.0);
+            let mut panels = Panels::with_capacity(width, 33);
+            for (rows, density) in [(33, 1.0), (5, 0.3), (30, 0.1), (1, 1.0), (17, 0.0), (2, 0.5)] {
+                x.fill(&mut random, form, rows, density);
+                panels.fill_features(isa, &x.batch);
+                assert_eq!((panels.rows(), panels.depth()), (width, rows));
+                let dz = Matrix::random(&mut random, rows, units).stored(Rows(0));
+                let updated = |panels: &Panels| {
+                    let mut state = State::new(width, units);
+                    state.update(isa, panels, dz.view(), &RULES[0]);
+                    state.values
+                };
+                let fresh = x.panels_of_features(isa);
+                assert!(same(&updated(&panels), &updated(&fresh)), "{isa} {rows}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_are_features_too() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        for isa in Isa::available() {
+            let mut batch = Batch::of_floats(6, 9);
+            for row in 0..6 {
+                let mut floats = [0.0; 9];
+                floats[7] = if row == 4 { bad } else { 0.0 };
+                batch.push_floats(&floats);
+            }
+            let mut panels = Panels::with_capacity(9, 6);
+            panels.fill_features(isa, &batch);
+            let mut state = State::new(9, 5);
+            state.update(isa, &panels, MatRef::new(&[1.0; 30], 6, 5), &RULES[0]);
+            for (at, w) in state.values.values.iter().enumerate() {
+                assert_eq!(!w.is_finite(), at / 5 == 7, "{isa} {bad}: weight {at} is {w}");
+            }
+        }
+    }
+}
+
+/// A state that the rule needs is missing.
+#[test]
+#[should_panic(expected = "second state")]
+fn a_missing_state_is_refused() {
+    let mut batch = Batch::of_bytes(2, 3, 1.0);
+    (0..2).for_each(|_| batch.push_bytes(&[1, 2, 3]));
+    let mut panels = Panels::with_capacity(3, 2);
+    panels.fill_features(Isa::best(), &batch);
+    let (dz, mut values) = ([0.0; 8], [0.0; 12]);
+    let weights = Weights {
+        values: MatMut::new(&mut values, 3, 4),
+        first: MatMut::new(&mut [], 0, 0),
+        second: MatMut::new(&mut [], 0, 0),
+        touched: &mut [false],
+    };
+    first_layer::update(Isa::best(), &panels, MatRef::new(&dz, 2, 4), &RULES[3], weights);
+}
