@@ -2,7 +2,7 @@
 //! optimizer as its epilogue.
 
 use crate::gemm::tile::{self, Finish, Tile};
-use crate::optimizer::{Update, update_row};
+use crate::optimizer::{Place, Rule, Update, WithRule, update_row, with_rule};
 use crate::panels::{PANEL, Panels};
 use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
@@ -62,7 +62,7 @@ impl Kernel for Forward<'_> {
     fn run<S: Simd>(mut self, s: S) {
         let c_row = self.out.row_stride();
         let widest = widest(S::REGISTERS, self.x.rows());
-        for_each_strip::<S>(self.weights.cols(), widest, |j, cols| {
+        for (j, cols) in strips::<S>(self.weights.cols(), widest) {
             for index in 0..self.x.count() {
                 let rows = PANEL.min(self.x.rows() - index * PANEL);
                 let (list, values) = self.x.panel(index);
@@ -99,7 +99,7 @@ impl Kernel for Forward<'_> {
                     }
                 }
             }
-        });
+        }
     }
 }
 
@@ -149,7 +149,15 @@ impl Kernel for Apply<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
+        let rule = self.rule;
+        with_rule(s, rule, self);
+    }
+}
+
+impl<S: Simd> WithRule<S> for Apply<'_> {
+    #[inline(always)]
+    fn run(mut self, s: S, rule: &impl Rule<S>) {
         let strides = [
             self.weights.values.row_stride(),
             self.weights.first.row_stride(),
@@ -157,13 +165,12 @@ impl Kernel for Apply<'_> {
         ];
         let bases =
             [self.weights.values.ptr(), self.weights.first.ptr(), self.weights.second.ptr()];
-        let arrays = 1 + self.rule.states();
         for index in 0..self.x.count() {
             self.weights.touched[index] |= !self.x.panel(index).0.is_empty();
         }
         // A tile's gradient: written and read while it is in the first-level cache.
         let mut gradient = Gradient([0.0; PANEL * 96]);
-        for_each_strip::<S>(self.dz.cols(), widest(S::REGISTERS, PANEL), |j, cols| {
+        for (j, cols) in strips::<S>(self.dz.cols(), widest(S::REGISTERS, PANEL)) {
             for index in 0..self.x.count() {
                 if !self.weights.touched[index] {
                     continue;
@@ -173,14 +180,10 @@ impl Kernel for Apply<'_> {
                     bases[which].wrapping_add((index * PANEL + r) * strides[which] + j)
                 };
                 // What the update will read, fetched while the tile is summed.
-                for r in 0..rows {
-                    for line in (0..cols).step_by(16) {
-                        s.prefetch(at(0, r).wrapping_add(line));
-                        if arrays > 1 {
-                            s.prefetch(at(2, r).wrapping_add(line));
-                        }
-                        if arrays > 2 {
-                            s.prefetch(at(1, r).wrapping_add(line));
+                for which in 0..3 {
+                    for r in 0..if strides[which] == 0 { 0 } else { rows } {
+                        for line in (0..cols).step_by(16) {
+                            s.prefetch(at(which, r).wrapping_add(line));
                         }
                     }
                 }
@@ -194,11 +197,12 @@ impl Kernel for Apply<'_> {
                     tile::run(s, PANEL, tile);
                     for r in 0..rows {
                         let g = gradient.0.as_ptr().add(r * 96);
-                        update_row(s, self.rule, cols, at(0, r), g, at(1, r), at(2, r));
+                        let place = Place { w: at(0, r), g, first: at(1, r), second: at(2, r) };
+                        update_row(s, cols, place, rule);
                     }
                 }
             }
-        });
+        }
     }
 }
 
@@ -233,14 +237,14 @@ fn over(
     }
 }
 
-/// Calls `body(start, columns)` for strips of nearly equal width.
+/// Strips of at most `widest` vectors and of nearly equal width: their starts and columns.
 #[inline(always)]
-fn for_each_strip<S: Simd>(n: usize, widest: usize, mut body: impl FnMut(usize, usize)) {
+fn strips<S: Simd>(n: usize, widest: usize) -> impl Iterator<Item = (usize, usize)> {
     let vectors = n.div_ceil(S::LANES);
     let strips = vectors.div_ceil(widest);
-    for strip in 0..strips {
+    (0..strips).map(move |strip| {
         let start = vectors * strip / strips * S::LANES;
         let end = (vectors * (strip + 1) / strips * S::LANES).min(n);
-        body(start, end - start);
-    }
+        (start, end - start)
+    })
 }

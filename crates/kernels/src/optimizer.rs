@@ -125,33 +125,37 @@ impl Kernel for Apply<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        let update = self.update;
+        with_rule(s, &update, self);
+    }
+}
+
+impl<S: Simd> WithRule<S> for Apply<'_> {
+    #[inline(always)]
+    fn run(self, s: S, rule: &impl Rule<S>) {
+        let at = Place {
+            w: self.weights.as_mut_ptr(),
+            g: self.gradient.as_ptr(),
+            first: self.first.as_mut_ptr(),
+            second: self.second.as_mut_ptr(),
+        };
         // SAFETY: `Update::apply` has checked the lengths.
-        unsafe {
-            update_row(
-                s,
-                &self.update,
-                self.weights.len(),
-                self.weights.as_mut_ptr(),
-                self.gradient.as_ptr(),
-                self.first.as_mut_ptr(),
-                self.second.as_mut_ptr(),
-            );
-        }
+        unsafe { update_row(s, self.weights.len(), at, rule) };
     }
 }
 
 /// Pointers to one parameter and what belongs to it.
 #[derive(Clone, Copy)]
-struct Place {
-    w: *mut f32,
-    g: *const f32,
-    first: *mut f32,
-    second: *mut f32,
+pub(crate) struct Place {
+    pub w: *mut f32,
+    pub g: *const f32,
+    pub first: *mut f32,
+    pub second: *mut f32,
 }
 
 /// A rule with its settings in vectors. A trait, not closures: a closure that the compiler leaves
 /// out of line is compiled without the instruction set.
-trait Rule<S: Simd> {
+pub(crate) trait Rule<S: Simd> {
     /// Updates the vector at `place`.
     ///
     /// # Safety
@@ -249,49 +253,39 @@ impl<S: Simd> Rule<S> for Adam<S> {
     }
 }
 
+/// Work to be done with a rule whose kind is known where it is compiled.
+pub(crate) trait WithRule<S: Simd> {
+    fn run(self, s: S, rule: &impl Rule<S>);
+}
+
+/// Brings an update's settings into vectors, once, and runs `work` with them.
+#[inline(always)]
+pub(crate) fn with_rule<S: Simd>(s: S, update: &Update, work: impl WithRule<S>) {
+    match *update {
+        Update::Sgd { learning_rate } => work.run(s, &Sgd { rate: s.splat(learning_rate) }),
+        Update::Momentum { learning_rate, momentum, nesterov } => {
+            let (rate, keep) = (s.splat(learning_rate), s.splat(momentum));
+            work.run(s, &Momentum { rate, keep, nesterov });
+        }
+        Update::RmsProp { learning_rate, rho, one_minus_rho, epsilon } => {
+            let (rate, keep) = (s.splat(learning_rate), s.splat(rho));
+            let (take, epsilon) = (s.splat(one_minus_rho), s.splat(epsilon));
+            work.run(s, &RmsProp { rate, keep, take, epsilon });
+        }
+        Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon } => {
+            let (alpha, epsilon) = (s.splat(alpha), s.splat(epsilon));
+            let (take_1, take_2) = (s.splat(one_minus_beta_1), s.splat(one_minus_beta_2));
+            work.run(s, &Adam { alpha, take_1, take_2, epsilon });
+        }
+    }
+}
+
 /// Updates `len` parameters.
 ///
 /// # Safety
 /// `w`, `g`, and of `first` and `second` those that the rule uses are valid for `len` floats.
 #[inline(always)]
-pub(crate) unsafe fn update_row<S: Simd>(
-    s: S,
-    update: &Update,
-    len: usize,
-    w: *mut f32,
-    g: *const f32,
-    first: *mut f32,
-    second: *mut f32,
-) {
-    let at = Place { w, g, first, second };
-    // SAFETY: the caller's.
-    unsafe {
-        match *update {
-            Update::Sgd { learning_rate } => {
-                each(s, len, at, &Sgd { rate: s.splat(learning_rate) });
-            }
-            Update::Momentum { learning_rate, momentum, nesterov } => {
-                let (rate, keep) = (s.splat(learning_rate), s.splat(momentum));
-                each(s, len, at, &Momentum { rate, keep, nesterov });
-            }
-            Update::RmsProp { learning_rate, rho, one_minus_rho, epsilon } => {
-                let (rate, keep) = (s.splat(learning_rate), s.splat(rho));
-                let (take, epsilon) = (s.splat(one_minus_rho), s.splat(epsilon));
-                each(s, len, at, &RmsProp { rate, keep, take, epsilon });
-            }
-            Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon } => {
-                let (alpha, epsilon) = (s.splat(alpha), s.splat(epsilon));
-                let (take_1, take_2) = (s.splat(one_minus_beta_1), s.splat(one_minus_beta_2));
-                each(s, len, at, &Adam { alpha, take_1, take_2, epsilon });
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As [`update_row`].
-#[inline(always)]
-unsafe fn each<S: Simd>(s: S, len: usize, mut at: Place, rule: &impl Rule<S>) {
+pub(crate) unsafe fn update_row<S: Simd>(s: S, len: usize, mut at: Place, rule: &impl Rule<S>) {
     let whole = len / S::LANES;
     // SAFETY: the caller's: `whole` vectors and a rest make `len`.
     unsafe {
