@@ -6,20 +6,12 @@ mod common;
 use common::examples::{DENSITIES, Examples, FORMS, Form, PIXELS, shapes};
 use common::matrix::Layout::Rows;
 use common::matrix::{Matrix, Output};
-use common::{EPS, Random, bits, same_on_avx2_and_avx512};
+use common::steps::{RULES, assert_step, uses};
+use common::{Random, bits, same_on_avx2_and_avx512};
 use kernels::first_layer::{self, Weights};
 use kernels::gemm::{Epilogue, gemm};
 use kernels::panels::{Batch, PANEL, Panels};
 use kernels::{Isa, MatMut, MatRef, Update, reference};
-
-/// One of each kind, and both momenta.
-const RULES: [Update; 5] = [
-    Update::Sgd { learning_rate: 0.25 },
-    Update::Momentum { learning_rate: 0.125, momentum: 0.75, nesterov: false },
-    Update::Momentum { learning_rate: 0.125, momentum: 0.75, nesterov: true },
-    Update::RmsProp { learning_rate: 0.0625, rho: 0.75, one_minus_rho: 0.25, epsilon: 1e-7 },
-    Update::Adam { alpha: 0.0625, one_minus_beta_1: 0.25, one_minus_beta_2: 0.125, epsilon: 1e-7 },
-];
 
 /// Weights and both states, `[k, n]`, and the marks.
 #[derive(Clone)]
@@ -43,6 +35,10 @@ impl State {
         Self { values, first: zeros.clone(), second: zeros, touched }
     }
 
+    fn slices(&self) -> [&[f32]; 3] {
+        [&self.values, &self.first, &self.second].map(|matrix| &matrix.values[..])
+    }
+
     /// One step, in memory with canaries; state that the rule does not use is empty.
     fn update(&mut self, isa: Isa, x: &Panels, dz: MatRef<'_>, rule: &Update) {
         let mut values = Output::holding(&self.values, 1);
@@ -61,15 +57,6 @@ impl State {
         self.values.values = values.done(&what);
         self.first.values = first.done(&what);
         self.second.values = second.done(&what);
-    }
-}
-
-fn uses(rule: &Update) -> (bool, bool) {
-    match rule {
-        Update::Sgd { .. } => (false, false),
-        Update::Momentum { .. } => (true, false),
-        Update::RmsProp { .. } => (false, true),
-        Update::Adam { .. } => (true, true),
     }
 }
 
@@ -147,62 +134,10 @@ fn updates_match_the_twin() {
                     let old = state.clone();
                     state.update(isa, &panels, dz.stored(Rows(0)).view(), rule);
                     let what = format!("{isa} {rule:?} of [{width}, {units}], step {t}");
-                    assert_step(&old, &state, &gradient, rule, &what);
+                    assert_step(old.slices(), state.slices(), &gradient, rule, &what);
                 }
             }
         }
-    }
-}
-
-/// One step from `old` to `new` is what the formulas say in `f64`.
-///
-/// A state is off by a few roundings of terms that are no larger than `|state|` and what is added
-/// to it; a weight by one rounding of itself and at most sixteen of its change: those of the states,
-/// four of the root, one each of what is left.
-#[track_caller]
-fn assert_step(old: &State, new: &State, gradient: &[f64], rule: &Update, what: &str) {
-    let wide = |state: &Matrix| state.values.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
-    let (w0, m0, v0) = (wide(&old.values), wide(&old.first), wide(&old.second));
-    let (mut w, mut m, mut v) = (w0.clone(), m0.clone(), v0.clone());
-    match *rule {
-        Update::Sgd { learning_rate } => {
-            reference::sgd(&mut w, &mut m, gradient, learning_rate.into(), 0.0, false);
-            m = m0.clone(); // not used, and left alone
-        }
-        Update::Momentum { learning_rate, momentum, nesterov } => {
-            let (rate, momentum) = (learning_rate.into(), momentum.into());
-            reference::sgd(&mut w, &mut m, gradient, rate, momentum, nesterov);
-        }
-        Update::RmsProp { learning_rate, rho, epsilon, .. } => {
-            let (rate, rho) = (learning_rate.into(), rho.into());
-            reference::rmsprop(&mut w, &mut v, gradient, rate, rho, epsilon.into());
-        }
-        Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon } => {
-            // The rule's `alpha` has the correction in it: undo the twin's, at its first step.
-            let betas = [one_minus_beta_1, one_minus_beta_2].map(|x| 1.0 - f64::from(x));
-            let rate = f64::from(alpha) * (1.0 - betas[0]) / (1.0 - betas[1]).sqrt();
-            reference::adam(&mut w, &mut m, &mut v, gradient, 1, rate, betas, epsilon.into());
-        }
-    }
-    let states = [(&new.first, &m, &m0), (&new.second, &v, &v0)];
-    for (got, expected, before) in states {
-        for (at, x) in got.values.iter().enumerate() {
-            let bound = 4.0 * EPS * (expected[at].abs() + before[at].abs());
-            common::assert_near(*x, expected[at], bound, &format!("{what}: state {at}"));
-        }
-    }
-    for (at, x) in new.values.values.iter().enumerate() {
-        // The mean's own error is relative to its terms, which may cancel.
-        let terms = m0[at].abs() + gradient[at].abs();
-        let change = match *rule {
-            Update::Adam { alpha, epsilon, .. } => {
-                f64::from(alpha) * terms / (v[at].sqrt() + f64::from(epsilon))
-            }
-            Update::Momentum { .. } => m0[at].abs() + 2.0 * m[at].abs() + gradient[at].abs(),
-            _ => (w[at] - w0[at]).abs(),
-        };
-        let bound = 1.01 * EPS * (w[at].abs() + 16.0 * change);
-        common::assert_near(*x, w[at], bound, &format!("{what}: weight {at}"));
     }
 }
 

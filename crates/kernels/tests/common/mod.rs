@@ -5,6 +5,7 @@ pub mod examples;
 pub mod matrix;
 pub mod product;
 pub mod rows;
+pub mod steps;
 
 use kernels::Isa;
 

@@ -1,0 +1,369 @@
+//! Optimizer steps against Keras's formulas in `f64`, on every instruction set.
+
+mod common;
+
+use common::steps::{RULES, assert_step, uses};
+use common::{EPS, Guarded, Random, assert_near, bits, same_on_avx2_and_avx512};
+use kernels::{Isa, Update, reference};
+
+/// Weights and both states.
+#[derive(Clone)]
+struct State([Vec<f32>; 3]);
+
+impl State {
+    fn random(random: &mut Random, len: usize) -> Self {
+        let squares = random.floats(len, 1.0).iter().map(|x| x * x).collect();
+        Self([random.floats(len, 1.0), random.floats(len, 0.5), squares])
+    }
+
+    fn slices(&self) -> [&[f32]; 3] {
+        [0, 1, 2].map(|i| &self.0[i][..])
+    }
+
+    fn bits(&self) -> [Vec<u32>; 3] {
+        self.slices().map(bits)
+    }
+
+    /// One step, in memory with canaries; state that the rule does not use is empty.
+    fn apply(&mut self, isa: Isa, rule: &Update, gradient: &[f32]) {
+        let len = gradient.len();
+        let mut guarded = [0, 1, 2].map(|i| Guarded::new(&self.0[i], (len + 3 * i) % 7));
+        let [w, first, second] = &mut guarded;
+        let (uses_first, uses_second) = uses(rule);
+        let first = if uses_first { first.get() } else { &mut [] };
+        let second = if uses_second { second.get() } else { &mut [] };
+        rule.apply(isa, w.get(), gradient, first, second);
+        self.0 = guarded.map(|values| values.done(&format!("{isa} {rule:?} of {len}")));
+    }
+}
+
+#[test]
+fn every_rule_matches_the_twin_at_every_length() {
+    let mut random = Random(41);
+    for rule in &RULES {
+        for len in 0..=70 {
+            let start = State::random(&mut random, len);
+            for isa in Isa::available() {
+                let mut state = start.clone();
+                for step in 0..4 {
+                    // Of any size, and none at all.
+                    let mut gradient = random.floats(len, [1.0, 1e-4, 30.0, 0.0][step]);
+                    gradient.iter_mut().step_by(5).for_each(|g| *g = 0.0);
+                    let old = state.clone();
+                    state.apply(isa, rule, &gradient);
+                    let wide: Vec<f64> = gradient.iter().map(|g| f64::from(*g)).collect();
+                    let what = format!("{isa} {rule:?} of {len}, step {step}");
+                    assert_step(old.slices(), state.slices(), &wide, rule, &what);
+                }
+            }
+        }
+    }
+}
+
+/// A parameter in `f64`, and how far the kernel's may be from it by now.
+///
+/// The bounds are carried along with the values, as each operation of the kernel rounds once, and
+/// each setting when it becomes an `f32`. To first order; 1.05 covers the rest.
+#[derive(Clone, Copy, Default)]
+struct Running {
+    w: f64,
+    m: f64,
+    v: f64,
+    w_off: f64,
+    m_off: f64,
+    v_off: f64,
+    /// The size of the start and of all changes.
+    travelled: f64,
+}
+
+/// Keras's optimizers with their defaults.
+#[derive(Clone, Copy, Debug)]
+enum Keras {
+    Sgd,
+    Momentum { nesterov: bool },
+    RmsProp,
+    Adam,
+}
+
+impl Keras {
+    const ALL: [Self; 5] = [
+        Self::Sgd,
+        Self::Momentum { nesterov: false },
+        Self::Momentum { nesterov: true },
+        Self::RmsProp,
+        Self::Adam,
+    ];
+
+    fn update(self, t: u32) -> Update {
+        match self {
+            Self::Sgd => Update::Sgd { learning_rate: 0.01 },
+            Self::Momentum { nesterov } => {
+                Update::Momentum { learning_rate: 0.01, momentum: 0.9, nesterov }
+            }
+            Self::RmsProp => Update::rmsprop(1e-3, 0.9, 1e-7),
+            Self::Adam => Update::adam(1e-3, 0.9, 0.999, 1e-7, t.into()),
+        }
+    }
+
+    fn step(self, p: &mut Running, g: f64, t: u32) {
+        let old = *p;
+        let (w, m, v) = (&mut [p.w], &mut [p.m], &mut [p.v]);
+        match self {
+            Self::Sgd => reference::sgd(w, m, &[g], 0.01, 0.0, false),
+            Self::Momentum { nesterov } => reference::sgd(w, m, &[g], 0.01, 0.9, nesterov),
+            Self::RmsProp => reference::rmsprop(w, v, &[g], 1e-3, 0.9, 1e-7),
+            Self::Adam => reference::adam(w, m, v, &[g], t, 1e-3, [0.9, 0.999], 1e-7),
+        }
+        (p.w, p.m, p.v) = (w[0], m[0], v[0]);
+        let change = (p.w - old.w).abs();
+        p.travelled += change;
+        p.w_off += 1.05 * EPS * p.w.abs();
+        match self {
+            Self::Sgd => {
+                p.m = 0.0; // the twin's; the kernel keeps none
+                p.w_off += 1.05 * EPS * 2.0 * change;
+            }
+            Self::Momentum { nesterov } => {
+                let step = (0.01 * g).abs();
+                let terms = 2.0 * (0.9 * old.m).abs() + 2.0 * step + p.m.abs();
+                p.m_off = 0.9 * old.m_off + 1.05 * EPS * terms;
+                let again = 2.0 * (0.9 * p.m).abs() + 2.0 * step + change;
+                p.w_off += p.m_off + if nesterov { 1.05 * EPS * again } else { 0.0 };
+            }
+            Self::RmsProp => {
+                // Both settings, three roundings of the square, two of the sum.
+                p.v_off =
+                    0.9 * old.v_off + 1.05 * EPS * (2.0 * 0.9 * old.v + 4.0 * 0.1 * g * g + p.v);
+                p.w_off += change * 1.05 * (0.5 * p.v_off / (p.v + 1e-7) + 9.0 * EPS);
+            }
+            Self::Adam => {
+                let (dm, dv) = (0.1 * (g - old.m).abs(), 1e-3 * (g * g - old.v).abs());
+                p.m_off = 0.9 * old.m_off + 1.05 * EPS * (3.0 * dm + p.m.abs());
+                p.v_off = 0.999 * old.v_off + 1.05 * EPS * (1e-3 * g * g + 3.0 * dv + p.v);
+                let slope = change / p.m.abs().max(f64::MIN_POSITIVE);
+                let relative = 0.5 * p.v_off / p.v.max(f64::MIN_POSITIVE) + 9.0 * EPS;
+                p.w_off += 1.05 * (slope * p.m_off + change * relative);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_steps_with_the_defaults_of_keras_stay_near_the_twin() {
+    const LEN: usize = 83;
+    for keras in Keras::ALL {
+        for isa in Isa::available() {
+            let mut random = Random(42);
+            let mut state = State([random.floats(LEN, 0.1), vec![0.0; LEN], vec![0.0; LEN]]);
+            let mut twin: Vec<Running> = state.0[0]
+                .iter()
+                .map(|w| f64::from(*w))
+                .map(|w| Running { w, travelled: w.abs(), ..Running::default() })
+                .collect();
+            for t in 1..=200 {
+                // Each parameter has gradients of its own size, from 1e-5 to 100.
+                let mut gradient = random.floats(LEN, 1.0);
+                for (i, g) in gradient.iter_mut().enumerate() {
+                    *g *= 10.0_f32.powi((i % 8) as i32 - 5);
+                }
+                state.apply(isa, &keras.update(t), &gradient);
+                for (i, p) in twin.iter_mut().enumerate() {
+                    keras.step(p, f64::from(gradient[i]), t);
+                    let what = |name| format!("{isa} {keras:?}, step {t}: {name} of {i}");
+                    assert_near(state.0[0][i], p.w, p.w_off, &what("weight"));
+                    assert_near(state.0[1][i], p.m, p.m_off, &what("first state"));
+                    assert_near(state.0[2][i], p.v, p.v_off, &what("second state"));
+                    // A bound that has grown past sense would prove nothing.
+                    assert!(p.w_off < 1e-4 * p.travelled, "{}", what("bound"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_become_what_the_decimals_say() {
+    let rule = Update::rmsprop(1e-3, 0.9, 1e-7);
+    let (learning_rate, rho, epsilon) = (1e-3, 0.9, 1e-7);
+    assert_eq!(rule, Update::RmsProp { learning_rate, rho, one_minus_rho: 0.1, epsilon });
+    for (t, expected) in [(1, 1e-3 * 0.001_f64.sqrt() / 0.1), (1_000_000, 1e-3), (u64::MAX, 1e-3)] {
+        let Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, .. } =
+            Update::adam(1e-3, 0.9, 0.999, 1e-7, t)
+        else {
+            panic!("not Adam");
+        };
+        assert_near(alpha, expected, 2.0 * EPS * expected, &format!("alpha at step {t}"));
+        assert_eq!((one_minus_beta_1, one_minus_beta_2), (0.1, 0.001));
+    }
+    assert_eq!(RULES.map(|rule| rule.states()), [0, 1, 1, 1, 2]);
+}
+
+#[test]
+fn nothing_changes_without_gradients_and_state() {
+    for rule in RULES.iter().chain([&Keras::Adam.update(1), &Keras::RmsProp.update(1)]) {
+        for isa in Isa::available() {
+            let mut weights = Random(43).floats(37, 1.0);
+            weights[20] = f32::MIN_POSITIVE;
+            let mut state = State([weights.clone(), vec![0.0; 37], vec![0.0; 37]]);
+            for _ in 0..3 {
+                state.apply(isa, rule, &[0.0; 37]);
+            }
+            let zeros = vec![0; 37];
+            assert_eq!(state.bits(), [bits(&weights), zeros.clone(), zeros], "{isa} {rule:?}");
+        }
+    }
+}
+
+/// State that decays ends at zero before it is subnormal, and so early that no weight notices.
+#[test]
+fn decaying_state_ends_at_zero_and_changes_no_weight() {
+    for keras in Keras::ALL {
+        for isa in Isa::available() {
+            let mut weights = Random(44).floats(37, 1.0);
+            weights.iter_mut().for_each(|w| *w += w.signum() * 0.01);
+            let signs: Vec<f32> =
+                (0..37).map(|i| if i % 2 == 0 { 1e-29 } else { -1e-29 }).collect();
+            let mut state = State([weights.clone(), signs, vec![1e-29; 37]]);
+            let (uses_first, uses_second) = uses(&keras.update(1));
+            for t in 1..=4000 {
+                state.apply(isa, &keras.update(t), &[0.0; 37]);
+                for x in state.0[1].iter().chain(&state.0[2]) {
+                    assert!(*x == 0.0 || x.abs() >= 1e-30, "{isa} {keras:?}, step {t}: {x}");
+                }
+            }
+            assert_eq!(bits(&state.0[0]), bits(&weights), "{isa} {keras:?}");
+            assert!(!uses_first || state.0[1].iter().all(|m| *m == 0.0), "{isa} {keras:?}");
+            assert!(!uses_second || state.0[2].iter().all(|v| *v == 0.0), "{isa} {keras:?}");
+        }
+    }
+}
+
+/// `1 / sqrt(v + epsilon)`, by a step of RMSprop whose other factors are 1.
+fn inverse_sqrt(isa: Isa, v: &mut [f32], epsilon: f32) -> Vec<f32> {
+    let rule = Update::RmsProp { learning_rate: 1.0, rho: 1.0, one_minus_rho: 0.0, epsilon };
+    let mut w = vec![0.0; v.len()];
+    rule.apply(isa, &mut w, &vec![-1.0; v.len()], &mut [], v);
+    w
+}
+
+/// In units of the last place of the exact result.
+fn ulps_off(got: f32, x: f32) -> f64 {
+    let exact = 1.0 / f64::from(x).sqrt();
+    let ulp = 2.0_f64.powi(exact.log2().floor() as i32 - 23);
+    (f64::from(got) - exact).abs() / ulp
+}
+
+/// The error depends on the significand and on whether the exponent is even: two octaves have all
+/// of it.
+#[test]
+fn inverse_square_roots_are_within_one_and_a_half_units() {
+    for isa in Isa::available() {
+        let mut worst = (0.0, 0.0);
+        let all: Vec<u32> = (1.0_f32.to_bits()..4.0_f32.to_bits()).step_by(3).collect();
+        for chunk in all.chunks(1 << 14) {
+            let x: Vec<f32> = chunk.iter().map(|bits| f32::from_bits(*bits)).collect();
+            for (y, x) in inverse_sqrt(isa, &mut x.clone(), 0.0).iter().zip(&x) {
+                let off = ulps_off(*y, *x);
+                if off > worst.0 {
+                    worst = (off, *x);
+                }
+            }
+        }
+        assert!(worst.0 <= 1.5, "{isa}: off by {} units at {}", worst.0, worst.1);
+    }
+}
+
+/// As a mean square that is not flushed, or as epsilon.
+#[test]
+fn inverse_square_roots_hold_over_all_exponents() {
+    for isa in Isa::available() {
+        for exponent in 1..=254_u32 {
+            let significands = [0, 1, 0x12_3456, 0x40_0000, 0x5a_5a5a, 0x7f_ffff];
+            for x in significands.map(|bits| f32::from_bits(exponent << 23 | bits)) {
+                let as_epsilon = inverse_sqrt(isa, &mut [0.0], x)[0];
+                assert!(ulps_off(as_epsilon, x) <= 1.5, "{isa}: {as_epsilon} for {x:e}");
+                if x >= 1e-30 {
+                    let mut v = [x; 19];
+                    assert!(inverse_sqrt(isa, &mut v, 0.0).iter().all(|y| *y == as_epsilon));
+                    assert_eq!(v, [x; 19], "{isa}");
+                }
+            }
+        }
+        // Of zero it is finite: nothing becomes 0 * infinity.
+        assert!(inverse_sqrt(isa, &mut [0.0], 0.0)[0].is_finite(), "{isa}");
+    }
+}
+
+#[test]
+fn nan_shows_in_its_parameter_alone() {
+    for rule in &RULES {
+        for isa in Isa::available() {
+            for bad in [0, 17, 36] {
+                let mut state = State::random(&mut Random(45), 37);
+                let mut gradient = vec![0.5; 37];
+                gradient[bad] = f32::NAN;
+                state.apply(isa, rule, &gradient);
+                // The next step does not heal it.
+                state.apply(isa, rule, &[0.5; 37]);
+                let nan: Vec<usize> = (0..37).filter(|i| state.0[0][*i].is_nan()).collect();
+                assert_eq!(nan, [bad], "{isa} {rule:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_have_the_bits_of_the_whole() {
+    let mut random = Random(46);
+    for rule in &RULES {
+        for isa in Isa::available() {
+            let (gradient, old) = (random.floats(101, 1.0), State::random(&mut random, 101));
+            let mut whole = old.clone();
+            whole.apply(isa, rule, &gradient);
+            for cut in [1, 8, 50, 96] {
+                let part = |range: std::ops::Range<usize>| {
+                    let mut part = State(old.slices().map(|x| x[range.clone()].to_vec()));
+                    part.apply(isa, rule, &gradient[range]);
+                    part.bits()
+                };
+                let (left, right) = (part(0..cut), part(cut..101));
+                let joined = [0, 1, 2].map(|i| [&left[i][..], &right[i][..]].concat());
+                assert_eq!(joined, whole.bits(), "{isa} {rule:?} cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn avx2_and_avx512_agree_in_every_bit() {
+    let mut random = Random(47);
+    for keras in Keras::ALL {
+        let start = State::random(&mut random, 1003);
+        let gradients = [(); 20].map(|()| random.floats(1003, 1.0));
+        same_on_avx2_and_avx512(|isa| {
+            let mut state = start.clone();
+            for (gradient, t) in gradients.iter().zip(1..) {
+                state.apply(isa, &keras.update(t), gradient);
+            }
+            state.bits()
+        });
+    }
+}
+
+#[test]
+#[should_panic(expected = "one gradient a weight")]
+fn a_missing_gradient_is_refused() {
+    RULES[0].apply(Isa::best(), &mut [0.0; 3], &[0.0; 2], &mut [], &mut []);
+}
+
+#[test]
+#[should_panic(expected = "2 momenta of 3 weights")]
+fn a_missing_momentum_is_refused() {
+    RULES[1].apply(Isa::best(), &mut [0.0; 3], &[0.0; 3], &mut [0.0; 2], &mut []);
+}
+
+#[test]
+#[should_panic(expected = "0 squares of 3 weights")]
+fn a_missing_square_is_refused() {
+    RULES[4].apply(Isa::best(), &mut [0.0; 3], &[0.0; 3], &mut [0.0; 3], &mut []);
+}
