@@ -45,9 +45,17 @@ pub(crate) fn open(path: &Path, compressed: &[u8]) -> Result<Idx, Error> {
         Some(_) => "an older file has its name".into(),
         None => "its name does not end in .gz".into(),
     };
-    let mut idx = Idx::parse(path, Stream::open(path, compressed)?.inflate_to_memory()?)?;
+    let mut idx = parse(path, compressed)?;
     idx.not_kept = Some(reason);
     Ok(idx)
+}
+
+/// Inflates `compressed` in memory; `path` is used in messages.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn parse(path: &Path, compressed: &[u8]) -> Result<Idx, Error> {
+    Idx::parse(path, Stream::open(path, compressed)?.inflate_to_memory()?)
 }
 
 /// Where the inflated file goes: `name.gz` to `name`.

@@ -91,9 +91,16 @@ impl Table {
         if header.is_some() && !next(&mut record)? {
             return Err(Error::invalid(path, "rows", "a header alone", "rows of numbers below it"));
         }
-        let columns = match (like, &header) {
-            (Some(table), _) => table.columns.clone(),
-            (None, _) => Columns::find(path, header.as_deref(), &record, options)?,
+        if let Some(names) = &header
+            && names.len() != record.len()
+        {
+            let found = format!("{} cells", record.len());
+            let expected = format!("{}, as many as the header has", names.len());
+            return Err(Error::invalid(path, "row 2", found, expected));
+        }
+        let columns = match like {
+            Some(table) => table.columns.clone(),
+            None => Columns::find(path, header.as_deref(), &record, options)?,
         };
         let mut cells = Cells::new(&columns);
         let mut row = 1 + usize::from(header.is_some());
@@ -112,8 +119,8 @@ impl Table {
         cells.finish(path, columns, 1 + usize::from(header.is_some()), like)
     }
 
-    /// The table as a part of a data set.
-    pub(crate) fn into_part(self, path: &Path) -> Part {
+    /// The table as a part of a data set; `path` is used in messages.
+    pub fn into_part(self, path: &Path) -> Part {
         match self.features {
             TableFeatures::Pixels(pixels) => {
                 Part::from_pixels(path, &self.shape, pixels, self.labels)
@@ -350,7 +357,7 @@ impl Cells {
 ///
 /// # Errors
 /// What the writer returns.
-pub(crate) fn write(out: &mut impl io::Write, part: &Part) -> io::Result<()> {
+pub fn write(out: &mut impl io::Write, part: &Part) -> io::Result<()> {
     let examples = part.examples();
     let (shape, width) = (examples.shape(), examples.width());
     write!(out, "label")?;

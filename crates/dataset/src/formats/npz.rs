@@ -1,7 +1,7 @@
 //! NPZ: a zip archive of NPY files, as `numpy.savez` writes it and Keras ships mnist.npz.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
 
 use zip::write::SimpleFileOptions;
@@ -111,11 +111,14 @@ pub(crate) fn write(path: &Path, train: &Part, test: &Part) -> Result<(), Error>
     write_atomically(path, |out| write_to(out, train, test))
 }
 
-fn write_to(out: &mut BufWriter<&File>, train: &Part, test: &Part) -> io::Result<()> {
+/// As the npz files that [`formats::write`](super::write) writes, to any writer.
+///
+/// # Errors
+/// What the writer returns.
+pub fn write_to(out: impl Write + Seek, train: &Part, test: &Part) -> io::Result<()> {
     let mut archive = ZipWriter::new(out);
-    for ([features, labels], part) in
-        [["x_train", "y_train"], ["x_test", "y_test"]].into_iter().zip([train, test])
-    {
+    let names = [["x_train", "y_train"], ["x_test", "y_test"]];
+    for ([features, labels], part) in names.into_iter().zip([train, test]) {
         // The same data give the same file: no time of day in it.
         let size = part.len() as u64 * part.examples().width() as u64 * 4;
         let options = SimpleFileOptions::default()

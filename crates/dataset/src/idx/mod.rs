@@ -42,11 +42,14 @@ impl Idx {
         if gzip::is_gzip(&map) { gzip::open(path, &map) } else { Self::new(path, map) }
     }
 
-    /// Checks `bytes` as an IDX file; `path` is used in messages alone.
+    /// Checks `bytes` as an IDX file, raw or gzipped; `path` is used in messages alone.
     ///
     /// # Errors
-    /// If they are not IDX, or of another length than their header says.
+    /// As [`Idx::open`].
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        if gzip::is_gzip(&bytes) {
+            return gzip::parse(path, &bytes);
+        }
         Self::check(path, Bytes::Owned(bytes))
     }
 

@@ -97,6 +97,7 @@ fn what_is_wrong_is_said_with_its_row() {
         ("label,a\n1,\n", "row 2, column 2: found \"\""),
         ("label,a\n1,nan\n", "found \"nan\", expected a finite number"),
         ("label,a\n1,1e999\n", "found \"1e999\""),
+        ("label\n1,2\n", "row 2: found 2 cells, expected 1, as many as the header has"),
         ("label\n1\n", "columns: found 1, expected a label and at least one feature"),
         ("label,a\n1,2\n,3\nx,4\n", "row 3, label: found \"\""),
     ] {
