@@ -19,7 +19,8 @@ pub enum Error {
         epoch: usize,
         /// Step within the epoch, from 1.
         step: usize,
-        /// The loss of that step.
+        /// The loss of that step; NaN where it was the weights that overflowed in the last step of
+        /// an epoch, which no loss has seen.
         loss: f32,
     },
     /// A file that could not be read or written, or does not hold what it should.

@@ -28,6 +28,8 @@ pub(crate) mod network;
 mod profile;
 mod shares;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use profile::{Phase, Profile};
 
@@ -66,7 +68,8 @@ pub(crate) struct Totals {
     /// Sum of the examples' losses, in the order of training.
     pub(crate) loss: f64,
     pub(crate) correct: usize,
-    /// The step, from 1, whose loss was not a number, and that loss.
+    /// The step, from 1, whose loss was not a number, and that loss; NaN for a last step that left
+    /// weights which are not.
     pub(crate) failed: Option<(usize, f64)>,
 }
 
@@ -155,6 +158,7 @@ impl Engine {
     ) -> Totals {
         let barrier = Barrier::new(self.own.len());
         let stop = AtomicBool::new(false);
+        let overflow = AtomicBool::new(false);
         let totals = Mutex::new(Totals::default());
         self.pool.broadcast(|context| {
             let _guard = BreakOnPanic(&barrier);
@@ -194,8 +198,26 @@ impl Engine {
                     }
                 }
             }
+            if !self.is_finite(own) {
+                overflow.store(true, Ordering::Relaxed);
+            }
         });
-        totals.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if totals.failed.is_none() && overflow.into_inner() {
+            totals.failed = Some((order.len().div_ceil(self.batch_size), f64::NAN));
+        }
+        totals
+    }
+
+    /// Whether the thread's parameters are numbers: no loss has seen what the last step made of
+    /// them.
+    fn is_finite(&self, own: &Own) -> bool {
+        let mut finite = own.columns.weights.is_finite() && own.columns.biases.is_finite();
+        for (l, (rows, biases)) in (1..).zip(self.shared.rows.iter().zip(&self.shared.biases)) {
+            finite &= read(&rows[own.index]).weights.is_finite();
+            finite &= l % self.own.len() != own.index || read(biases).0.is_finite();
+        }
+        finite
     }
 
     /// Adds the step's losses in the order of the examples; returns their sum.

@@ -82,6 +82,13 @@ impl Block {
         copy(&self.second, &mut state.second);
     }
 
+    /// Whether all values, padding aside, are finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        // A fold without a way out in the middle becomes vector code.
+        let finite = |row: &[f32]| row.iter().fold(true, |all, x| all & x.is_finite());
+        (0..self.rows).all(|row| finite(&self.values[row * self.stride..][..self.cols]))
+    }
+
     pub(crate) fn view(&self) -> MatRef<'_> {
         MatRef::with_strides(&self.values, self.rows, self.cols, self.stride, 1)
     }
