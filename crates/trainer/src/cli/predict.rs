@@ -84,7 +84,7 @@ fn test_images(model: &Model, set: &Dataset, indices: &[usize]) -> Result<Vec<Na
     let test = set.test.examples();
     if let Some(index) = indices.iter().find(|&&index| index >= test.len()) {
         return Err(UsageError(format!(
-            "--index {index}: {} has {} test images, numbered 0 to {}",
+            "--index {index}: {} has {} test examples, numbered 0 to {}",
             set.title(),
             grouped(test.len() as u64),
             test.len() - 1
@@ -94,13 +94,15 @@ fn test_images(model: &Model, set: &Dataset, indices: &[usize]) -> Result<Vec<Na
     let predict = |&index: &usize| {
         let example = test.slice(index..index + 1);
         let label = example.labels().get(0);
+        let image = image_of(example);
+        let noun = if image.is_some() { "image" } else { "example" };
         Ok(Named {
-            name: format!("{} test image {index}", set.title()),
+            name: format!("{} test {noun} {index}", set.title()),
             index: Some(index),
             prediction: Prediction::new(
                 model.predict(example)?,
                 model_classes(model, set),
-                image_of(example),
+                image,
                 Some(label),
             ),
         })

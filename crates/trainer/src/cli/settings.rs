@@ -109,6 +109,7 @@ fn optimizer(args: &TrainArgs) -> Result<Optimizer, UsageError> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use dataset::Part;
 
     use super::super::args::{Cli, Command};
     use super::*;
@@ -148,5 +149,19 @@ mod tests {
         assert_eq!(settings.split(60_000).unwrap(), (54_000, 6_000));
         let settings = resolve(&["--validation-split", "0.99"]).unwrap();
         assert!(settings.split(60).unwrap_err().to_string().contains("none of 60"));
+    }
+
+    #[test]
+    fn the_model_fits_the_data_and_depends_on_the_seed() {
+        let part = || Part::from_pixels("x".as_ref(), &[2, 3], vec![9; 24], vec![0, 1, 2, 1]);
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let set = Dataset::new("x", "x".as_ref(), Some(classes.clone()), part(), part()).unwrap();
+        let model = |seed| resolve(&["--hidden", "4", "--seed", seed]).unwrap().model_for(&set);
+        let [one, same, two] = ["1", "1", "2"].map(|seed| model(seed).unwrap());
+        assert_eq!(one.input_shape(), [2, 3]);
+        assert_eq!(one.summary_line(), "6 -> 4 relu -> 3 softmax, 43 parameters");
+        assert_eq!(one.class_names(), classes);
+        assert_eq!(one.parameters(), same.parameters());
+        assert_ne!(one.parameters(), two.parameters());
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::util::{CLASSES, Dir, SIDE, TEST, examples};
+use crate::util::{CLASSES, Dir, FILES, SIDE, TEST, TRAIN, examples};
 
 fn predict(dir: &Dir, flags: &[&str]) -> Vec<Value> {
     let text = dir.trainer(&["predict", "model.safetensors", "--json"]).args(flags).succeeds();
@@ -148,4 +148,26 @@ fn a_plot_is_written_whole_or_not_at_all() {
     assert_eq!(svg.matches("<rect").count(), 2 * (CLASSES + 2) + 1, "{svg}");
     assert!(run("none/out.svg").fails(1).contains("no folder none"));
     assert!(run(".").fails(1).contains("folder"));
+}
+
+#[test]
+fn images_of_floats_are_pictures_too() {
+    let dir = Dir::with_data();
+    for (part, count, file) in [(0, TRAIN, FILES[0]), (1, TEST, FILES[2])] {
+        let mut bytes = vec![0, 0, 0x0d, 3];
+        for size in [count, SIDE, SIDE] {
+            bytes.extend((size as u32).to_be_bytes());
+        }
+        let (pixels, _) = examples(part, count);
+        bytes.extend(pixels.iter().flat_map(|&p| (f32::from(p) / 255.0).to_be_bytes()));
+        dir.write(&format!("small/{file}"), &bytes);
+    }
+    let text = dir.trainer(&["data", "inspect", "small"]).succeeds();
+    assert!(text.contains("train_images  (300, 5, 5)  float32"), "{text}");
+    dir.train_model();
+    dir.trainer(&["predict", "model.safetensors", "small", "--index", "0", "--plot", "out.svg"])
+        .succeeds();
+    let svg = String::from_utf8(dir.read("out.svg")).unwrap();
+    // The brightest of the picture is black ink, and there are other levels.
+    assert!(svg.contains("fill=\"#000000\"") && svg.matches("<path").count() > 5, "{svg}");
 }

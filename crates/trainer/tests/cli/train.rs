@@ -145,7 +145,9 @@ fn a_saved_model_tests_the_same() {
 fn a_place_to_save_is_found_before_training() {
     let dir = Dir::with_data();
     dir.write("file", b"");
-    for (place, part) in [("none/model", "no folder"), (".", "folder"), ("file/model", "file")] {
+    for (place, part) in
+        [("none/model", "no folder"), (".", "folder"), ("file/model", "file is not a folder")]
+    {
         let error = dir.trainer(SMALL).args(&["--save", place]).fails(1);
         assert!(error.contains(place) && error.contains(part), "{error}");
     }
