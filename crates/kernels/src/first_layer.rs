@@ -180,8 +180,8 @@ impl<S: Simd> WithRule<S> for Apply<'_> {
                     bases[which].wrapping_add((index * PANEL + r) * strides[which] + j)
                 };
                 // What the update will read, fetched while the tile is summed.
-                for which in 0..3 {
-                    for r in 0..if strides[which] == 0 { 0 } else { rows } {
+                for (which, &stride) in strides.iter().enumerate() {
+                    for r in 0..if stride == 0 { 0 } else { rows } {
                         for line in (0..cols).step_by(16) {
                             s.prefetch(at(which, r).wrapping_add(line));
                         }

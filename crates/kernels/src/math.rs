@@ -41,7 +41,7 @@ fn reduce<S: Simd>(s: S, x: S::F, bias: f32) -> (S::F, S::F) {
 /// for 255.
 #[inline(always)]
 fn power_of_two<S: Simd>(s: S, shifted: S::F) -> S::F {
-    s.from_bits(s.shl23_i(s.to_bits(shifted)))
+    s.float_of_bits(s.shl23_i(s.to_bits(shifted)))
 }
 
 #[inline(always)]

@@ -323,7 +323,7 @@ fn flush<S: Simd>(s: S, x: S::F) -> S::F {
 #[inline(always)]
 pub(crate) fn inverse_sqrt<S: Simd>(s: S, x: S::F) -> S::F {
     let bits = s.sub_i(s.splat_i(0x5f37_59df), s.shr1_i(s.to_bits(x)));
-    let y = s.from_bits(bits);
+    let y = s.float_of_bits(bits);
     let half = s.mul(x, s.splat(0.5));
     let y = s.mul(y, s.fnma(s.mul(half, y), y, s.splat(1.5)));
     let e = s.fnma(s.mul(x, y), y, s.splat(1.0));

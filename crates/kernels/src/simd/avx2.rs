@@ -45,7 +45,6 @@ impl Simd for Avx2 {
         sub(a: __m256, b: __m256) -> __m256 { _mm256_sub_ps(a, b) }
         mul(a: __m256, b: __m256) -> __m256 { _mm256_mul_ps(a, b) }
         div(a: __m256, b: __m256) -> __m256 { _mm256_div_ps(a, b) }
-        sqrt(a: __m256) -> __m256 { _mm256_sqrt_ps(a) }
         fma(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fmadd_ps(a, b, c) }
         fnma(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fnmadd_ps(a, b, c) }
         max(a: __m256, b: __m256) -> __m256 { _mm256_max_ps(a, b) }
@@ -59,17 +58,12 @@ impl Simd for Avx2 {
         eq_bits(a: __m256, b: __m256) -> u32 {
             _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) as u32
         }
-        round(a: __m256) -> __m256 {
-            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
-        }
         to_bits(a: __m256) -> __m256i { _mm256_castps_si256(a) }
-        from_bits(a: __m256i) -> __m256 { _mm256_castsi256_ps(a) }
+        float_of_bits(a: __m256i) -> __m256 { _mm256_castsi256_ps(a) }
         splat_i(x: i32) -> __m256i { _mm256_set1_epi32(x) }
-        add_i(a: __m256i, b: __m256i) -> __m256i { _mm256_add_epi32(a, b) }
         sub_i(a: __m256i, b: __m256i) -> __m256i { _mm256_sub_epi32(a, b) }
         shr1_i(a: __m256i) -> __m256i { _mm256_srli_epi32::<1>(a) }
         shl23_i(a: __m256i) -> __m256i { _mm256_slli_epi32::<23>(a) }
-        to_i(a: __m256) -> __m256i { _mm256_cvttps_epi32(a) }
         prefetch(p: *const f32) -> () { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
         first(n: usize) -> __m256i {
             _mm256_cmpgt_epi32(
@@ -107,12 +101,6 @@ impl Simd for Avx2 {
     unsafe fn store_masked(self, p: *mut f32, x: __m256, m: __m256i) {
         // SAFETY: masked-off lanes are not written.
         unsafe { _mm256_maskstore_ps(p, m, x) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_u8(self, p: *const u8) -> __m256 {
-        // SAFETY: the caller's, and the token; eight bytes are read.
-        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()))) }
     }
 
     #[inline(always)]

@@ -35,7 +35,6 @@ impl Simd for Avx512 {
         sub(a: __m512, b: __m512) -> __m512 { _mm512_sub_ps(a, b) }
         mul(a: __m512, b: __m512) -> __m512 { _mm512_mul_ps(a, b) }
         div(a: __m512, b: __m512) -> __m512 { _mm512_div_ps(a, b) }
-        sqrt(a: __m512) -> __m512 { _mm512_sqrt_ps(a) }
         fma(a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fmadd_ps(a, b, c) }
         fnma(a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fnmadd_ps(a, b, c) }
         max(a: __m512, b: __m512) -> __m512 { _mm512_max_ps(a, b) }
@@ -47,15 +46,12 @@ impl Simd for Avx512 {
         eq_bits(a: __m512, b: __m512) -> u32 {
             u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))
         }
-        round(a: __m512) -> __m512 { _mm512_roundscale_ps::<0>(a) }
         to_bits(a: __m512) -> __m512i { _mm512_castps_si512(a) }
-        from_bits(a: __m512i) -> __m512 { _mm512_castsi512_ps(a) }
+        float_of_bits(a: __m512i) -> __m512 { _mm512_castsi512_ps(a) }
         splat_i(x: i32) -> __m512i { _mm512_set1_epi32(x) }
-        add_i(a: __m512i, b: __m512i) -> __m512i { _mm512_add_epi32(a, b) }
         sub_i(a: __m512i, b: __m512i) -> __m512i { _mm512_sub_epi32(a, b) }
         shr1_i(a: __m512i) -> __m512i { _mm512_srli_epi32::<1>(a) }
         shl23_i(a: __m512i) -> __m512i { _mm512_slli_epi32::<23>(a) }
-        to_i(a: __m512) -> __m512i { _mm512_cvttps_epi32(a) }
         prefetch(p: *const f32) -> () { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
 
@@ -92,12 +88,6 @@ impl Simd for Avx512 {
     unsafe fn store_masked(self, p: *mut f32, x: __m512, m: __mmask16) {
         // SAFETY: masked-off lanes are not written.
         unsafe { _mm512_mask_storeu_ps(p, m, x) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_u8(self, p: *const u8) -> __m512 {
-        // SAFETY: the caller's, and the token.
-        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()))) }
     }
 
     #[inline(always)]

@@ -77,10 +77,6 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// `p` is valid for the lanes of `m`.
     unsafe fn store_masked(self, p: *mut f32, x: Self::F, m: Self::M);
-    /// `LANES` bytes, each converted.
-    /// # Safety
-    /// `p` is valid for `LANES` bytes.
-    unsafe fn load_u8(self, p: *const u8) -> Self::F;
     /// Brings the cache line of `p` near. Any address will do.
     fn prefetch(self, p: *const f32);
 
@@ -88,7 +84,6 @@ pub(crate) trait Simd: Copy {
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
-    fn sqrt(self, a: Self::F) -> Self::F;
     /// `a * b + c`
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `c - a * b`
@@ -103,18 +98,13 @@ pub(crate) trait Simd: Copy {
     fn select(self, m: Self::M, yes: Self::F, no: Self::F) -> Self::F;
     /// Bit `i` says whether `a` and `b` are equal in lane `i` (NaN: never).
     fn eq_bits(self, a: Self::F, b: Self::F) -> u32;
-    /// The nearest integer, halves to even.
-    fn round(self, a: Self::F) -> Self::F;
 
     fn to_bits(self, a: Self::F) -> Self::I;
-    fn from_bits(self, a: Self::I) -> Self::F;
+    fn float_of_bits(self, a: Self::I) -> Self::F;
     fn splat_i(self, x: i32) -> Self::I;
-    fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn sub_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn shr1_i(self, a: Self::I) -> Self::I;
     fn shl23_i(self, a: Self::I) -> Self::I;
-    /// Truncates; the values are small.
-    fn to_i(self, a: Self::F) -> Self::I;
 
     /// The sum of sixteen lanes, two vectors of eight or the first of sixteen, added in halves: lane
     /// `i` and `i + 8`, then `i` and `i + 4`, and so on.

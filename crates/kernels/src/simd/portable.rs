@@ -76,13 +76,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn load_u8(self, p: *const u8) -> f32x8 {
-        // SAFETY: the caller's.
-        let bytes = unsafe { p.cast::<[u8; 8]>().read() };
-        f32x8::new(bytes.map(f32::from))
-    }
-
-    #[inline(always)]
     fn prefetch(self, _: *const f32) {}
 
     #[inline(always)]
@@ -103,11 +96,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn div(self, a: f32x8, b: f32x8) -> f32x8 {
         a / b
-    }
-
-    #[inline(always)]
-    fn sqrt(self, a: f32x8) -> f32x8 {
-        a.sqrt()
     }
 
     #[inline(always)]
@@ -147,28 +135,18 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn round(self, a: f32x8) -> f32x8 {
-        a.round_ties_even()
-    }
-
-    #[inline(always)]
     fn to_bits(self, a: f32x8) -> i32x8 {
         must_cast(a)
     }
 
     #[inline(always)]
-    fn from_bits(self, a: i32x8) -> f32x8 {
+    fn float_of_bits(self, a: i32x8) -> f32x8 {
         must_cast(a)
     }
 
     #[inline(always)]
     fn splat_i(self, x: i32) -> i32x8 {
         i32x8::splat(x)
-    }
-
-    #[inline(always)]
-    fn add_i(self, a: i32x8, b: i32x8) -> i32x8 {
-        a + b
     }
 
     #[inline(always)]
@@ -184,11 +162,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn shl23_i(self, a: i32x8) -> i32x8 {
         a << 23_i32
-    }
-
-    #[inline(always)]
-    fn to_i(self, a: f32x8) -> i32x8 {
-        a.fast_trunc_int()
     }
 
     #[inline(always)]

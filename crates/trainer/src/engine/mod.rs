@@ -166,14 +166,16 @@ impl Engine {
             let mut own = own.unwrap_or_else(PoisonError::into_inner);
             let own = &mut *own;
             own.watch = Stopwatch::start();
-            for (index, rows) in order.chunks(self.batch_size).enumerate() {
+            let mut batches = order.chunks(self.batch_size).enumerate().peekable();
+            while let Some((index, rows)) = batches.next() {
+                let next = batches.peek().map_or(&[][..], |(_, rows)| rows);
                 let step = Step {
                     network: &self.network,
                     shared: &self.shared,
                     rule: rule(self.optimizer, steps_before + index as u64 + 1),
                     len: rows.len(),
                 };
-                gather(&step, own, examples, rows);
+                gather(&step, own, examples, rows, next);
                 step.first_forward(own);
                 let waited = barrier.wait();
                 own.watch.lap(Phase::Wait);
@@ -266,15 +268,23 @@ pub(crate) fn batch_of(examples: &Examples<'_>, capacity: usize) -> Batch {
     }
 }
 
-/// Copies the rows of a batch to where the thread works on them, and its own examples' labels.
-fn gather(step: &Step<'_>, own: &mut Own, examples: Examples<'_>, rows: &[u32]) {
+/// Copies the rows of a batch to where the thread works on them, and its own examples' labels; the
+/// rows of the next batch set out from memory meanwhile.
+fn gather(step: &Step<'_>, own: &mut Own, examples: Examples<'_>, rows: &[u32], next: &[u32]) {
     let width = examples.width();
     own.batch.clear();
-    for &row in rows {
-        let at = row as usize * width;
+    let range = |row: u32| row as usize * width..(row as usize + 1) * width;
+    let later = next.iter().map(Some).chain(std::iter::repeat(None));
+    for (&row, later) in rows.iter().zip(later) {
         match examples.features() {
-            FeaturesView::U8(pixels) => own.batch.push_bytes(&pixels[at..at + width]),
-            FeaturesView::F32(values) => own.batch.push_floats(&values[at..at + width]),
+            FeaturesView::U8(pixels) => {
+                own.batch.push_bytes(&pixels[range(row)]);
+                later.inspect(|later| Batch::prefetch(&pixels[range(**later)]));
+            }
+            FeaturesView::F32(values) => {
+                own.batch.push_floats(&values[range(row)]);
+                later.inspect(|later| Batch::prefetch(&values[range(**later)]));
+            }
         }
     }
     let mine = step.examples(own.index);

@@ -274,8 +274,7 @@ impl Step<'_> {
         let columns = &mut own.columns;
         let gradient = own.first_gradient.view(self.len);
         let [values, first, second] = columns.weights.views_mut();
-        let weights =
-            first_layer::Weights { values, first, second, touched: &mut columns.touched };
+        let weights = first_layer::Weights { values, first, second, touched: &mut columns.touched };
         first_layer::update(own.isa, &own.by_features, gradient, &self.rule, weights);
         let sums = &mut own.gradient[..columns.biases.stride];
         sums.fill(0.0);
