@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use dataset::{Dataset, Examples, FeaturesView, LabelsView};
 use serde::Serialize;
 use trainer::Model;
-use trainer::format::{grouped, tuple};
-use trainer::image_file::GreyImage;
+use trainer::format::grouped;
+use trainer::image_file::{self, GreyImage, PngExample};
 use trainer::plot::{Prediction, Verdict, svg, terminal as blocks};
 
 use super::args::PredictArgs;
@@ -42,7 +42,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let model = Model::load(&args.model)?;
     note_debug_build();
     let predictions = match &args.image {
-        Some(path) => vec![picture(&model, &args.model, path, args.invert)?],
+        Some(path) => vec![picture(&model, path, args.invert)?],
         None => {
             let set = data::open(&args.data)?;
             data::check_fit(&model, &args.model, &set, args.data.is_named())?;
@@ -94,7 +94,7 @@ fn test_images(model: &Model, set: &Dataset, indices: &[usize]) -> Result<Vec<Na
     let predict = |&index: &usize| {
         let example = test.slice(index..index + 1);
         let label = example.labels().get(0);
-        let image = image_of(example);
+        let image = GreyImage::of(example);
         let noun = if image.is_some() { "image" } else { "example" };
         Ok(Named {
             name: format!("{} test {noun} {index}", set.title()),
@@ -115,68 +115,35 @@ fn model_classes<'a>(model: &'a Model, set: &'a Dataset) -> &'a [String] {
     if model.class_names().is_empty() { &set.classes } else { model.class_names() }
 }
 
-/// The one example as a picture, if it is one: rows and columns of grey.
-fn image_of(example: Examples<'_>) -> Option<GreyImage> {
-    let (height, width) = picture_size(example.shape())?;
-    let pixels = match example.features() {
-        FeaturesView::U8(pixels) => pixels.to_vec(),
-        FeaturesView::F32(values) => {
-            // Their range is not known beforehand: the smallest is drawn as 0, the largest as 255.
-            let low = values.iter().copied().fold(f32::INFINITY, f32::min);
-            let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
-            values.iter().map(|value| ((value - low) * scale).round() as u8).collect()
-        }
-    };
-    Some(GreyImage::new(width, height, pixels))
-}
-
-/// Height and width, if `shape` is that of a grey picture.
-fn picture_size(shape: &[usize]) -> Option<(usize, usize)> {
-    match *shape {
-        [height, width] | [height, width, 1] => Some((height, width)),
-        _ => None,
-    }
-}
-
 /// The prediction for the PNG file at `path`.
-fn picture(model: &Model, model_path: &Path, path: &Path, invert: bool) -> Result<Named> {
-    let shape = model.input_shape();
-    let Some((height, width)) = picture_size(shape) else {
-        bail!(
-            "{}: the model takes examples shaped {}, which are not grey pictures; use --index",
-            model_path.display(),
-            tuple(shape)
-        );
-    };
-    let original = GreyImage::open_png(path)?;
-    let mut image = original.resized(width, height);
-    if image != original {
+fn picture(model: &Model, path: &Path, invert: bool) -> Result<Named> {
+    let name = path.display();
+    let PngExample { mut pixels, original, size } =
+        image_file::open_png_as(path, model.input_shape())?;
+    if original != size {
+        let [(from_width, from_height), (width, height)] = [original, size];
         note(&format!(
-            "{}: resized from {} x {} to the model's {width} x {height} pixels",
-            path.display(),
-            original.width(),
-            original.height()
+            "{name}: resized from {from_width} x {from_height} to the model's {width} x {height} \
+             pixels"
         ));
     }
     if invert {
-        image = image.inverted();
-    } else if image.has_light_background() {
+        pixels.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
+    }
+    // There is no label: prediction does not look at it.
+    let labels = LabelsView::U8(&[0]);
+    let example = Examples::new(FeaturesView::U8(&pixels), labels, model.input_shape());
+    let image = GreyImage::of(example);
+    if !invert && image.as_ref().is_some_and(GreyImage::has_light_background) {
         note(&format!(
-            "{}: the background is light; for a model trained on light strokes on black, as in \
-             MNIST, add --invert",
-            path.display()
+            "{name}: the background is light; for a model trained on light strokes on black, as in \
+             MNIST, add --invert"
         ));
     }
-    let probabilities = model.predict(Examples::new(
-        FeaturesView::U8(image.pixels()),
-        LabelsView::U8(&[0]),
-        shape,
-    ))?;
     Ok(Named {
-        name: path.display().to_string(),
+        name: name.to_string(),
         index: None,
-        prediction: Prediction::new(probabilities, model.class_names(), Some(image), None),
+        prediction: Prediction::new(model.predict(example)?, model.class_names(), image, None),
     })
 }
 

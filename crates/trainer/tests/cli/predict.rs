@@ -119,9 +119,9 @@ fn pictures_that_cannot_be_read() {
     dir.write("text.png", b"this is no picture at all");
     dir.write("empty.png", b"");
     for (name, part) in [
-        ("cut.png", "cut short"),
-        ("text.png", "not a readable PNG"),
-        ("empty.png", "cut short"),
+        ("cut.png", "ends inside the picture"),
+        ("text.png", "expected a PNG file"),
+        ("empty.png", "PNG file"),
         ("none.png", "No such file"),
         ("small", "folder"),
     ] {
