@@ -46,8 +46,8 @@ use crate::{Parameters, Progress};
 use barrier::{Barrier, BreakOnPanic};
 use network::{Network, rule};
 use profile::Stopwatch;
-use shares::{Activations, Biases, Columns, Rows, read, stride, write};
-use step::{Labels, Own, Shared, Step};
+use shares::{Activations, Biases, Columns, Rows, read, stride};
+use step::{Own, Shared, Step};
 
 /// Bytes stand for 0 to 1.
 pub(crate) const BYTE_SCALE: f32 = 1.0 / 255.0;
@@ -115,7 +115,6 @@ impl Engine {
                         head_outputs: Activations::new(most, network.classes()),
                         losses: Vec::with_capacity(most),
                         correct: 0,
-                        labels: Labels(Vec::with_capacity(most)),
                     })
                 })
                 .collect(),
@@ -130,6 +129,7 @@ impl Engine {
                     isa: Isa::best(),
                     columns,
                     batch: batch_of(examples, batch_size),
+                    labels: Vec::with_capacity(most),
                     by_examples: Panels::with_capacity(batch_size, widths[0]),
                     by_features: Panels::with_capacity(widths[0], batch_size),
                     first_gradient: Activations::new(batch_size, width),
@@ -288,8 +288,7 @@ fn gather(step: &Step<'_>, own: &mut Own, examples: Examples<'_>, rows: &[u32], 
         }
     }
     let mine = step.examples(own.index);
-    let mut block = write(&step.shared.examples[own.index]);
     let labels = examples.labels();
-    block.labels.0.clear();
-    block.labels.0.extend(rows[mine].iter().map(|row| labels.get(*row as usize) as u16));
+    own.labels.clear();
+    own.labels.extend(rows[mine].iter().map(|row| labels.get(*row as usize) as u16));
 }

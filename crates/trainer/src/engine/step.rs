@@ -40,12 +40,7 @@ pub(crate) struct Examples {
     pub(crate) head_outputs: Activations,
     pub(crate) losses: Vec<f32>,
     pub(crate) correct: usize,
-    pub(crate) labels: Labels,
 }
-
-/// Class numbers of some examples.
-#[derive(Debug, Default)]
-pub(crate) struct Labels(pub(crate) Vec<u16>);
 
 /// What a thread has to itself.
 #[derive(Debug)]
@@ -54,6 +49,9 @@ pub(crate) struct Own {
     pub(crate) isa: Isa,
     pub(crate) columns: Columns,
     pub(crate) batch: Batch,
+    /// Class numbers of own examples. Not with what is shared: they are written before the step's
+    /// first barrier, while others may still read the last step's gradients.
+    pub(crate) labels: Vec<u16>,
     pub(crate) by_examples: Panels,
     pub(crate) by_features: Panels,
     /// Gradient with respect to the first layer's sums, `[batch, own columns]`.
@@ -119,7 +117,7 @@ impl Step<'_> {
         }
         self.forward(own, mine, rows.clone());
         own.watch.lap(Phase::Forward);
-        self.head(own.isa, mine, rows.len());
+        self.head(own.isa, mine, &own.labels);
         own.watch.lap(Phase::Loss);
         for l in (2..self.network.depth()).rev() {
             let (below, above) = mine.gradients.split_at_mut(l);
@@ -183,10 +181,11 @@ impl Step<'_> {
     }
 
     /// Loss, and its gradient with respect to the last layer's sums, in place.
-    fn head(&self, isa: Isa, mine: &mut Examples, rows: usize) {
+    fn head(&self, isa: Isa, mine: &mut Examples, labels: &[u16]) {
+        let rows = labels.len();
         let classes = self.network.classes();
         let width = stride(classes);
-        let targets = Targets::U16(&mine.labels.0[..rows]);
+        let targets = Targets::U16(labels);
         let scale = 1.0 / self.len as f32;
         let last = mine.gradients.len() - 1;
         let sums = &mut mine.gradients[last].values[..rows * width];
