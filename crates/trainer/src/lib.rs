@@ -34,6 +34,7 @@ mod optimizer;
 mod parameters;
 pub mod plot;
 mod predictor;
+pub mod roofline;
 mod summary;
 mod weights_hash;
 

@@ -32,21 +32,31 @@ pub enum Command {
     /// Look at data sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Measure the machine's peaks, and how close to them each kernel runs
+    Roofline(RooflineArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
     /// Fetch known data sets: from the caches of other tools, else from the network
     Get(GetArgs),
-    /// Show shapes, element types, classes and first labels
+    /// List what is known and what is here
+    List(ListArgs),
+    /// Show shapes, element types, classes, first labels and statistics
     Inspect(InspectArgs),
+    /// Hash everything, and compare with the published hashes where they are known
+    Verify(InspectArgs),
+    /// Write a data set in another format
+    Convert(ConvertArgs),
+    /// Split a data set anew into training and test, class by class
+    Split(SplitArgs),
 }
 
 /// Which data set.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DataArgs {
-    /// Data set: a name (mnist, fashion-mnist, glyphs, ...) or a folder [default: mnist if it is
-    /// found, else the synthetic glyphs]
+    /// Data set: a name (mnist, fashion-mnist, glyphs, ...), a folder, or a .npz or .csv file
+    /// [default: mnist if it is found, else the synthetic glyphs]
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
     /// The same, as a flag
@@ -55,6 +65,26 @@ pub struct DataArgs {
     /// Folder to look for data sets in, before $FLATIRON_DATA, ./data and the cache
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
+    /// Column of a CSV file that holds the labels: its name, or its number from 0
+    #[arg(long, value_name = "COLUMN", help_heading = "Reading your own data")]
+    pub label_column: Option<String>,
+    /// File or folder with the test part, where the data holds one part only
+    #[arg(long, value_name = "PATH", help_heading = "Reading your own data")]
+    pub test_data: Option<PathBuf>,
+    /// Fraction that becomes the test part where there is none
+    #[arg(long, value_name = "FRACTION", default_value = "0.2", value_parser = values::holdout)]
+    #[arg(allow_hyphen_values = true, help_heading = "Reading your own data")]
+    pub holdout: f64,
+    /// Text file with a class name on each line
+    #[arg(long, value_name = "FILE", help_heading = "Reading your own data")]
+    pub class_names: Option<PathBuf>,
+    /// Turn colour images grey
+    #[arg(long, help_heading = "Reading your own data")]
+    pub grey: bool,
+    /// Bring images to this size
+    #[arg(long, value_name = "ROWSxCOLUMNS", value_parser = values::size)]
+    #[arg(help_heading = "Reading your own data")]
+    pub resize: Option<(usize, usize)>,
 }
 
 #[derive(Debug, Args)]
@@ -109,6 +139,15 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = values::threads)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub threads: Option<usize>,
+    /// Stop when the validation accuracy reaches this, and say how long it took
+    #[arg(long, value_name = "FRACTION", value_parser = values::accuracy)]
+    #[arg(allow_hyphen_values = true, help_heading = "Training")]
+    pub until_accuracy: Option<f64>,
+    /// Train this many models, from seeds 0, 1, ... after --seed, and print the spread
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    #[arg(allow_hyphen_values = true, conflicts_with_all = ["save", "profile"])]
+    #[arg(help_heading = "Training")]
+    pub repeat_seeds: Option<usize>,
     /// Write the trained model to this file (safetensors)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub save: Option<PathBuf>,
@@ -118,6 +157,9 @@ pub struct TrainArgs {
     /// Print the result alone
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
+    /// Print where the epochs' time went
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["json", "quiet"])]
+    pub profile: bool,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +227,59 @@ pub struct GetArgs {
 pub struct InspectArgs {
     #[command(flatten)]
     pub data: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Folder to look for data sets in, before $FLATIRON_DATA, ./data and the cache
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Format: idx, idx.gz, npz, npy, csv, images
+    #[arg(long, value_name = "FORMAT", value_parser = values::format)]
+    pub to: dataset::formats::Format,
+    /// Where to write: a file for npz, else a folder that is new or empty
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Fraction of each class that becomes the test part
+    #[arg(long, value_name = "FRACTION", value_parser = values::holdout)]
+    #[arg(allow_hyphen_values = true)]
+    pub test: f64,
+    /// Seed of the choice
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::seed)]
+    #[arg(allow_hyphen_values = true)]
+    pub seed: u64,
+    /// Format: idx, idx.gz, npz, npy, csv, images
+    #[arg(long, value_name = "FORMAT", default_value = "idx", value_parser = values::format)]
+    pub to: dataset::formats::Format,
+    /// Where to write: a file for npz, else a folder that is new or empty
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RooflineArgs {
+    /// Measure only kernels whose name contains this text
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub kernel: String,
+    /// Threads of the larger team [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = values::threads)]
+    #[arg(allow_hyphen_values = true)]
+    pub threads: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -2,14 +2,19 @@
 //! ([`settings`]), then one module a command.
 
 mod args;
+mod convert;
 mod data;
 mod data_get;
 mod evaluate;
 mod failure;
 mod inspect;
+mod list;
 mod predict;
+mod profile;
 mod progress;
+mod repeat;
 mod report;
+mod roofline;
 mod settings;
 mod terminal;
 mod train;
@@ -67,8 +72,13 @@ fn execute(command: Command, started: Instant) -> Result<()> {
             writeln!(std::io::stdout(), "{}", model.summary())?;
             Ok(())
         }
+        Command::Roofline(args) => roofline::run(args),
         Command::Data(DataCommand::Get(args)) => data_get::run(args),
+        Command::Data(DataCommand::List(args)) => list::run(args),
         Command::Data(DataCommand::Inspect(args)) => inspect::run(args),
+        Command::Data(DataCommand::Verify(args)) => inspect::verify(args),
+        Command::Data(DataCommand::Convert(args)) => convert::run(args),
+        Command::Data(DataCommand::Split(args)) => convert::split(args),
     }
 }
 

@@ -1,0 +1,175 @@
+//! The first layer's kernels, which skip zeros: making the lists, and the two products over them.
+
+use std::sync::Arc;
+
+use kernels::gemm::share;
+use kernels::panels::{Batch, PANEL, Panels};
+use kernels::{Activation, Aligned, Isa, MatMut, MatRef, first_layer};
+
+use super::{Case, Demand, rule, rule_name};
+use crate::roofline::products::{Workload, random};
+
+/// Bytes of an entry of a list: its index and four values.
+const ENTRY: f64 = 4.0 + 4.0 * PANEL as f64;
+
+/// A batch of synthetic digits, whose zeros lie as those of handwriting do.
+#[derive(Clone)]
+struct Digits {
+    batch: Batch,
+    by_examples: Panels,
+    by_features: Panels,
+    /// Features of which some example is not zero, in whole panels.
+    touched: usize,
+}
+
+impl Digits {
+    fn new(workload: &Workload) -> Self {
+        let (count, width) = (workload.batch, workload.widths[0]);
+        let (pixels, _) = dataset::glyphs::generate(dataset::glyphs::SEED, 0..count as u64);
+        let mut batch = Batch::of_bytes(count, width, 1.0 / 255.0);
+        pixels.chunks_exact(width).for_each(|row| batch.push_bytes(row));
+        let mut by_examples = Panels::with_capacity(count, width);
+        let mut by_features = Panels::with_capacity(width, count);
+        by_examples.fill_examples(Isa::best(), &batch);
+        by_features.fill_features(Isa::best(), &batch);
+        let has_ink = |panel: &usize| {
+            let columns = panel * PANEL..(panel * PANEL + PANEL).min(width);
+            pixels.chunks_exact(width).any(|row| row[columns.clone()].iter().any(|x| *x != 0))
+        };
+        let touched = PANEL * (0..width.div_ceil(PANEL)).filter(has_ink).count();
+        Self { batch, by_examples, by_features, touched }
+    }
+}
+
+/// Entries that a list keeps.
+fn entries(panels: &Panels) -> f64 {
+    panels.density() * (panels.rows().div_ceil(PANEL) * panels.depth()) as f64
+}
+
+fn kept(panels: &Panels) -> String {
+    format!("{:.0} % kept", 100.0 * panels.density())
+}
+
+pub(super) fn cases(workload: &'static Workload) -> [Case; 3] {
+    let digits = Arc::new(Digits::new(workload));
+    [lists(workload, &digits), forward(workload, &digits), update(workload, &digits)]
+}
+
+fn lists(workload: &Workload, digits: &Arc<Digits>) -> Case {
+    let Workload { name, batch, widths: [inputs, ..] } = *workload;
+    let kept = entries(&digits.by_examples) + entries(&digits.by_features);
+    let digits = Arc::clone(digits);
+    Case {
+        kernel: format!("{name} lists of what is not zero"),
+        shape: format!("{batch}x{inputs}"),
+        // Each thread makes all of them for itself.
+        demand: Box::new(move |_| {
+            let (read, writes) = ((batch * inputs) as f64, ENTRY * kept);
+            Demand { flops: 0.0, reads: 2.0 * read, writes, set: (read + writes) as usize }
+        }),
+        seconds: Box::new(move |isa, threads, effort| {
+            let mut memory = vec![Digits::clone(&digits); threads];
+            let mut team: Vec<_> = memory
+                .iter_mut()
+                .map(|own| {
+                    move || {
+                        own.by_examples.fill_examples(isa, &own.batch);
+                        own.by_features.fill_features(isa, &own.batch);
+                    }
+                })
+                .collect();
+            effort.median(&mut team)
+        }),
+    }
+}
+
+/// The columns of the first layer that belong to one of `threads` threads.
+fn columns(units: usize, index: usize, threads: usize) -> usize {
+    share(units, 16, index, threads).len()
+}
+
+fn most_columns(units: usize, threads: usize) -> usize {
+    (0..threads).map(|index| columns(units, index, threads)).max().unwrap_or(0)
+}
+
+fn forward(workload: &Workload, digits: &Arc<Digits>) -> Case {
+    let Workload { name, batch, widths: [inputs, hidden, _] } = *workload;
+    let listed = entries(&digits.by_examples);
+    let digits = Arc::clone(digits);
+    Case {
+        kernel: format!("{name} forward 1 + bias, relu, zeros skipped"),
+        shape: kept(&digits.by_examples),
+        demand: Box::new(move |threads| {
+            let n = most_columns(hidden, threads);
+            let reads = ENTRY * listed + (4 * inputs * n) as f64;
+            let writes = (4 * batch * n) as f64;
+            let flops = 2.0 * PANEL as f64 * listed * n as f64;
+            Demand { flops, reads, writes, set: (reads + writes) as usize }
+        }),
+        seconds: Box::new(move |isa, threads, effort| {
+            let rows = batch.next_multiple_of(PANEL);
+            let mut memory: Vec<_> = (0..threads)
+                .map(|index| columns(hidden, index, threads))
+                .map(|n| (random(inputs * n, 1), random(n, 2), Aligned::zeros(rows * n)))
+                .collect();
+            let mut team: Vec<_> = memory
+                .iter_mut()
+                .map(|(weights, bias, out)| {
+                    let (x, n) = (&digits.by_examples, bias.len());
+                    move || {
+                        let weights = MatRef::new(weights, inputs, n);
+                        let out = MatMut::new(out, rows, n);
+                        first_layer::forward(isa, x, weights, bias, Activation::Relu, out);
+                    }
+                })
+                .collect();
+            effort.median(&mut team)
+        }),
+    }
+}
+
+fn update(workload: &'static Workload, digits: &Arc<Digits>) -> Case {
+    let Workload { name, batch, widths: [inputs, hidden, _] } = *workload;
+    let listed = entries(&digits.by_features);
+    let digits = Arc::clone(digits);
+    let arrays = 1 + rule(workload).states();
+    let touched = digits.touched;
+    Case {
+        kernel: format!("{name} weight gradient 1 + {}, zeros skipped", rule_name(workload)),
+        shape: kept(&digits.by_features),
+        demand: Box::new(move |threads| {
+            let n = most_columns(hidden, threads);
+            let state = (4 * arrays * touched * n) as f64;
+            let reads = ENTRY * listed + (4 * batch * n) as f64 + state;
+            let flops = 2.0 * PANEL as f64 * listed * n as f64;
+            Demand { flops, reads, writes: state, set: reads as usize }
+        }),
+        seconds: Box::new(move |isa, threads, effort| {
+            let rule = rule(workload);
+            let mut memory: Vec<_> = (0..threads)
+                .map(|index| columns(hidden, index, threads))
+                .map(|n| {
+                    let state = || Aligned::zeros(inputs * n);
+                    let touched = vec![false; inputs.div_ceil(PANEL)];
+                    (random(batch * n, 1), random(inputs * n, 2), state(), state(), touched, n)
+                })
+                .collect();
+            let mut team: Vec<_> = memory
+                .iter_mut()
+                .map(|(dz, values, first, second, touched, n)| {
+                    let (x, n) = (&digits.by_features, *n);
+                    move || {
+                        let weights = first_layer::Weights {
+                            values: MatMut::new(values, inputs, n),
+                            first: MatMut::new(first, inputs, n),
+                            second: MatMut::new(second, inputs, n),
+                            touched,
+                        };
+                        first_layer::update(isa, x, MatRef::new(dz, batch, n), &rule, weights);
+                    }
+                })
+                .collect();
+            effort.median(&mut team)
+        }),
+    }
+}
