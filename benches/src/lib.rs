@@ -1,1 +1,9 @@
-//! Shapes and peers shared by the benches.
+//! What the benches share: the named shapes, the peers behind one interface, models, tables.
+#![warn(missing_docs)]
+
+pub mod compare;
+pub mod models;
+pub mod peers;
+pub mod record;
+pub mod shapes;
+pub mod triad;

@@ -1,0 +1,116 @@
+//! The first layer's two products, dense and with zeros skipped, on synthetic digits (28 % of whose
+//! pixels are not zero) and on the same number of pixels without a zero. `Gelem/s` is GFLOP/s of
+//! the dense product.
+
+mod settings;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kernels::gemm::{Epilogue, Gemm};
+use kernels::panels::{Batch, Panels};
+use kernels::{Activation, Aligned, Isa, MatMut, MatRef, Update, first_layer};
+use trainer::roofline::{WORKLOADS, Workload, random};
+
+/// A batch as bytes, by rows.
+struct Pixels {
+    name: &'static str,
+    rows: Vec<u8>,
+}
+
+fn pixels(workload: &Workload) -> [Pixels; 2] {
+    let count = workload.batch as u64;
+    let (digits, _) = dataset::glyphs::generate(dataset::glyphs::SEED, 0..count);
+    let full = digits.iter().map(|x| x | 1).collect();
+    [Pixels { name: "digits", rows: digits }, Pixels { name: "no zeros", rows: full }]
+}
+
+fn forward(criterion: &mut Criterion) {
+    let isa = Isa::best();
+    for workload in &WORKLOADS {
+        let Workload { name, batch: b, widths: [k, n, _] } = *workload;
+        let mut group = criterion.benchmark_group(format!("first layer/{name} forward"));
+        group.throughput(Throughput::Elements((2 * b * k * n) as u64));
+        let (weights, bias) = (random(k * n, 1), random(n, 2));
+        let weights = MatRef::new(&weights, k, n);
+        let mut out = Aligned::zeros(b.next_multiple_of(16) * n);
+        let epilogue = Epilogue::BiasActivation(&bias, Activation::Relu);
+        group.bench_function("dense", |bencher| {
+            let x = random(b * k, 3);
+            let mut gemm = Gemm::new(isa, b, n, k, true, true);
+            bencher.iter(|| {
+                gemm.run(MatRef::new(&x, b, k), weights, MatMut::new(&mut out, b, n), epilogue);
+            });
+        });
+        for Pixels { name, rows } in pixels(workload) {
+            let batch = batch_of(&rows, b, k);
+            let mut panels = Panels::with_capacity(b, k);
+            panels.fill_examples(isa, &batch);
+            group.bench_function(format!("zeros skipped, {name}"), |bencher| {
+                bencher.iter(|| {
+                    let out = MatMut::new(&mut out, b.next_multiple_of(16), n);
+                    first_layer::forward(isa, &panels, weights, &bias, Activation::Relu, out);
+                });
+            });
+            group.bench_function(format!("lists and zeros skipped, {name}"), |bencher| {
+                bencher.iter(|| {
+                    panels.fill_examples(isa, &batch);
+                    let out = MatMut::new(&mut out, b.next_multiple_of(16), n);
+                    first_layer::forward(isa, &panels, weights, &bias, Activation::Relu, out);
+                });
+            });
+        }
+    }
+}
+
+fn update(criterion: &mut Criterion) {
+    let isa = Isa::best();
+    let rules = [Update::adam(1e-3, 0.9, 0.999, 1e-7, 100), Update::rmsprop(1e-3, 0.9, 1e-7)];
+    for (workload, rule) in WORKLOADS.iter().zip(rules) {
+        let Workload { name, batch: b, widths: [k, n, _] } = *workload;
+        let mut group = criterion.benchmark_group(format!("first layer/{name} update"));
+        group.throughput(Throughput::Elements((2 * b * k * n) as u64));
+        let dz = random(b * n, 1);
+        let dz = MatRef::new(&dz, b, n);
+        let mut weights = random(k * n, 2);
+        let (mut first, mut second) = (Aligned::zeros(k * n), Aligned::zeros(k * n));
+        group.bench_function("dense, then the optimizer", |bencher| {
+            let x = random(b * k, 3);
+            let mut gradient = Aligned::zeros(k * n);
+            let mut gemm = Gemm::new(isa, k, n, b, false, true);
+            bencher.iter(|| {
+                let x = MatRef::new(&x, b, k).t();
+                gemm.run(x, dz, MatMut::new(&mut gradient, k, n), Epilogue::Store);
+                rule.apply(isa, &mut weights, &gradient, &mut first, &mut second);
+            });
+        });
+        for Pixels { name, rows } in pixels(workload) {
+            let batch = batch_of(&rows, b, k);
+            let mut panels = Panels::with_capacity(k, b);
+            panels.fill_features(isa, &batch);
+            let mut touched = vec![false; k.div_ceil(kernels::panels::PANEL)];
+            group.bench_function(format!("zeros skipped, {name}"), |bencher| {
+                bencher.iter(|| {
+                    let weights = first_layer::Weights {
+                        values: MatMut::new(&mut weights, k, n),
+                        first: MatMut::new(&mut first, k, n),
+                        second: MatMut::new(&mut second, k, n),
+                        touched: &mut touched,
+                    };
+                    first_layer::update(isa, &panels, dz, &rule, weights);
+                });
+            });
+        }
+    }
+}
+
+fn batch_of(rows: &[u8], count: usize, width: usize) -> Batch {
+    let mut batch = Batch::of_bytes(count, width, 1.0 / 255.0);
+    rows.chunks_exact(width).for_each(|row| batch.push_bytes(row));
+    batch
+}
+
+criterion_group! {
+    name = benches;
+    config = settings::criterion();
+    targets = forward, update
+}
+criterion_main!(benches);

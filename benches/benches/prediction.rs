@@ -1,0 +1,69 @@
+//! Prediction: one image at a time, without allocation, and 10,000 at once. Beside criterion's
+//! mean, the distribution of single calls is printed.
+
+mod settings;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use benches::models::{Digits, model};
+use criterion::{Criterion, Throughput, criterion_group};
+use trainer::Row;
+use trainer::roofline::WORKLOADS;
+
+const IMAGES: usize = 10_000;
+
+fn predictions(criterion: &mut Criterion) {
+    let digits = Digits::new(IMAGES);
+    for workload in &WORKLOADS {
+        let model = model(workload);
+        let mut group = criterion.benchmark_group(format!("prediction/{}", workload.name));
+        let mut predictor = model.predictor(&digits.examples()).expect("the shapes agree");
+        let mut index = 0;
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("one image", |bencher| {
+            bencher.iter(|| {
+                index = (index + 1) % 1000;
+                black_box(predictor.predict(Row::Bytes(digits.image(index))));
+            });
+        });
+        group.throughput(Throughput::Elements(IMAGES as u64));
+        group.bench_function("10,000 images, all processors", |bencher| {
+            bencher.iter(|| model.predict(digits.examples()).expect("the shapes agree"));
+        });
+    }
+}
+
+/// Half of the calls, and 99 of a hundred, are faster than what is printed.
+fn distribution() {
+    let digits = Digits::new(1000);
+    for workload in &WORKLOADS {
+        let mut predictor =
+            model(workload).predictor(&digits.examples()).expect("the shapes agree");
+        let mut times: Vec<_> = (0..50_000)
+            .map(|call| {
+                let start = Instant::now();
+                black_box(predictor.predict(Row::Bytes(digits.image(call % 1000))));
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        let at = |percent: usize| times[times.len() * percent / 100];
+        let (name, [_, hidden, _]) = (workload.name, workload.widths);
+        println!("{name}, {hidden} hidden, one image: p50 {:?}, p99 {:?}", at(50), at(99));
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = settings::criterion();
+    targets = predictions
+}
+
+fn main() {
+    benches();
+    if std::env::args().any(|argument| argument == "--bench") {
+        distribution();
+    }
+    Criterion::default().configure_from_args().final_summary();
+}

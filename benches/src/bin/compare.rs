@@ -1,0 +1,169 @@
+//! Our products beside those of other crates, interleaved.
+//!
+//! Criterion measures one contender after the other, and a shared machine drifts meanwhile. Here
+//! each round times every contender once, in an order that rotates from round to round, and the
+//! ratios are those of neighbours in time.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context, Result, ensure};
+use benches::compare::{Outcome, Round, table};
+use benches::peers::{Contender, assert_equal_results, set_matrixmultiply_threads};
+use benches::{record, shapes};
+use clap::Parser;
+use kernels::{Isa, peak};
+use trainer::roofline::{Machine, Operands, Product, time_team};
+
+/// What a sample is to take at least.
+const SAMPLE: Duration = Duration::from_millis(1);
+/// Rounds of a product that takes longer than this are a quarter as many.
+const LONG: Duration = Duration::from_millis(20);
+
+/// Compare matrix products with matrixmultiply, gemm and faer, interleaved, and write a table.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 100)]
+struct Arguments {
+    /// Only shapes whose name contains this text
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    filter: String,
+    /// How often each contender is timed
+    #[arg(long, value_name = "N", default_value_t = 31)]
+    rounds: usize,
+    /// Threads [default: 1, then one a processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Folder for the table, which is printed as well
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Print the outcomes of one team as JSON: what the program asks of itself, since
+    /// matrixmultiply's threads can be chosen once a process
+    #[arg(long, hide = true, requires = "threads")]
+    json: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    ensure!(arguments.rounds > 0, "--rounds 0: expected 1 or more");
+    ensure!(arguments.threads != Some(0), "--threads 0: expected 1 or more");
+    match arguments.threads {
+        Some(threads) if arguments.json => {
+            // SAFETY: nothing above starts a thread.
+            unsafe { set_matrixmultiply_threads(threads) };
+            println!("{}", serde_json::to_string(&measure(threads, &arguments)?)?);
+            Ok(())
+        }
+        threads => report(threads, &arguments),
+    }
+}
+
+/// Lets a process measure each team; prints the tables and writes them to a file.
+fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
+    let machine = Machine::this();
+    let mut teams = threads.map_or(vec![1, machine.cores], |threads| vec![threads]);
+    teams.dedup();
+    let day = record::today();
+    let mut text = format!("# Matrix products, {day}\n\n");
+    text += &record::description(&machine, include_str!("../../../Cargo.lock"));
+    text += &format!("- `cargo run --release -p benches -- --rounds {}`\n\n", arguments.rounds);
+    text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
+             the multiply-adds that the same threads reach from registers, measured in the same \
+             rounds. Ratios: medians and quartiles of the rounds' pairs.\n";
+    for team in teams {
+        let outcomes = ask(team, arguments)?;
+        let noun = if team == 1 { "thread" } else { "threads" };
+        text += &format!("\n## {team} {noun}\n\n{}", table(&outcomes));
+    }
+    print!("{text}");
+    if let Some(folder) = &arguments.out {
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        let path = folder.join(format!("{day}-{}.md", record::slug(&machine.processor)));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.persist(&path).with_context(|| format!("writing {}", path.display()))?;
+        eprintln!("written to {}", path.display());
+    }
+    Ok(())
+}
+
+/// Runs this program for one team.
+fn ask(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
+    let output = Command::new(env::current_exe()?)
+        .args(["--json", "--threads", &threads.to_string()])
+        .args(["--rounds", &arguments.rounds.to_string(), "--filter", &arguments.filter])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "measuring {threads} threads failed: {}", output.status);
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn measure(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
+    let layers = shapes::layers();
+    let wanted: Vec<Product> = shapes::all()
+        .into_iter()
+        .filter(|product| product.name.contains(&arguments.filter))
+        .collect();
+    ensure!(
+        !wanted.is_empty(),
+        "--filter {}: no shape's name contains this; there are: {}",
+        arguments.filter,
+        shapes::all().into_iter().map(|product| product.name).collect::<Vec<_>>().join(", ")
+    );
+    let outcome = |product: &Product| {
+        eprintln!("{} on {threads}", product.name);
+        let mut outcome = Outcome::new(product, layers.contains(product), threads);
+        outcome.rounds = rounds(product, threads, arguments.rounds);
+        outcome
+    };
+    Ok(wanted.iter().map(outcome).collect())
+}
+
+fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
+    assert_equal_results(product, threads);
+    let mut operands = Operands::new(product);
+    // Each contender repeats its product until a sample is long enough.
+    let mut repetitions = [1; 4];
+    let mut slowest = Duration::ZERO;
+    for (contender, repetitions) in Contender::ALL.into_iter().zip(&mut repetitions) {
+        let mut time = contender.time(&mut operands, threads, 1);
+        slowest = slowest.max(time);
+        while time < SAMPLE && *repetitions < 1 << 20 {
+            *repetitions *= 2;
+            time = contender.time(&mut operands, threads, *repetitions);
+        }
+    }
+    let rounds = if slowest > LONG { rounds.div_ceil(4) } else { rounds };
+    (0..rounds)
+        .map(|round| {
+            let mut seconds = [0.0; 4];
+            for turn in 0..seconds.len() {
+                let index = (round + turn) % seconds.len();
+                let repetitions = repetitions[index];
+                let time = Contender::ALL[index].time(&mut operands, threads, repetitions);
+                seconds[index] = time.as_secs_f64() / repetitions as f64;
+            }
+            let alone = if threads > 1 {
+                let time = Contender::Ours.time(&mut operands, 1, repetitions[0]);
+                time.as_secs_f64() / repetitions[0] as f64
+            } else {
+                seconds[0]
+            };
+            Round { seconds, peak: product.flops() / peak_rate(threads), alone }
+        })
+        .collect()
+}
+
+/// Multiply-adds a second from registers, on all threads, in a sample of a fraction of a
+/// millisecond.
+fn peak_rate(threads: usize) -> f64 {
+    const ROUNDS: usize = 10_000;
+    const REPETITIONS: usize = 10;
+    let isa = Isa::best();
+    let work = || {
+        peak::multiply_adds(isa, ROUNDS);
+    };
+    let time = time_team(&mut vec![work; threads], REPETITIONS);
+    (threads * REPETITIONS) as f64 * peak::multiply_adds(isa, ROUNDS) / time.as_secs_f64()
+}
