@@ -44,7 +44,7 @@ pub use formats::ReadOptions;
 pub use inspect::{Inspection, PartStatistics};
 pub use list::{Found, Listed, list};
 pub use map::{Bytes, Map};
-pub use order::{mix, shuffle, shuffle_blocks};
+pub use order::{BlockShuffle, mix, shuffle};
 pub use part::Part;
 pub use search::Search;
 pub use split::stratified;

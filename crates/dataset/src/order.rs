@@ -1,5 +1,7 @@
 //! The order in which an epoch visits its examples.
 
+use std::ops::Range;
+
 /// Writes a uniformly random permutation of `0..order.len()` into `order`.
 ///
 /// The permutation depends on `seed`, `epoch` and the length alone: a Fisher-Yates shuffle whose
@@ -23,39 +25,74 @@ fn permute(order: &mut [u32], seed: u64, epoch: u64) {
     }
 }
 
-/// Writes a permutation of `0..order.len()` into `order` that is random, and yet reads a file nearly
-/// from front to back: for data sets larger than memory.
+/// An order for data sets larger than memory: random, and yet made of runs that a disk reads whole.
 ///
-/// The examples are cut into blocks of `block` neighbours, the blocks are put in random order, and
-/// every `window` blocks in that order are shuffled together. So at any time examples come from
-/// `window` blocks alone, each `block` examples long and read whole: `window * block` examples are
-/// all that memory must hold, and a disk reads runs of `block` examples instead of single ones. An
-/// example can come anywhere in an epoch, but meets only those of its window: the more blocks a
-/// window has, the closer to [`shuffle`]. Like that, it depends on `seed`, `epoch` and sizes alone.
+/// The examples are cut into blocks of neighbours, the blocks are put in random order, and every
+/// `window` blocks in that order are shuffled together. So at any time examples come from one window
+/// alone: `window * block` examples are all that memory must hold. An example can come anywhere in an
+/// epoch, but meets only those of its window: the more blocks a window has, the closer to [`shuffle`].
+/// Like that, the order depends on seed, epoch and sizes alone.
 ///
-/// # Panics
-/// If `block` or `window` is zero.
-pub fn shuffle_blocks(order: &mut [u32], seed: u64, epoch: u64, block: usize, window: usize) {
-    assert!(block > 0 && window > 0, "blocks of {block} examples, {window} of them at a time");
-    let mut blocks = vec![0; order.len().div_ceil(block)];
-    shuffle(&mut blocks, seed, epoch);
-    let length = order.len();
-    let members = blocks.iter().flat_map(|&b| {
-        let start = b as usize * block;
-        start..(start + block).min(length)
-    });
-    for (slot, example) in order.iter_mut().zip(members) {
-        *slot = example as u32;
+/// Within a window the pages are visited at random, which a disk is slow at: [`Self::windows`] tells
+/// which runs the next window needs, for [`crate::Examples::prefetch`] to read one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockShuffle {
+    /// Neighbours in a block.
+    pub block: usize,
+    /// Blocks in a window.
+    pub window: usize,
+}
+
+impl BlockShuffle {
+    /// Blocks that a window should have at least, so that batches mix examples from all over.
+    const WINDOW: usize = 16;
+
+    /// Bytes of a block above which a disk gains nothing more.
+    const BLOCK_BYTES: usize = 4 << 20;
+
+    /// The shuffle for `len` examples of `bytes` bytes each where two windows, one in use and one
+    /// being read, may take `memory` bytes; `None` if all examples fit, which need no blocks.
+    pub fn for_memory(len: usize, bytes: usize, memory: usize) -> Option<Self> {
+        let bytes = bytes.max(1);
+        if len.saturating_mul(bytes) <= memory {
+            return None;
+        }
+        let examples = (memory / 2 / bytes).max(1);
+        let block = (Self::BLOCK_BYTES / bytes).min(examples / Self::WINDOW).max(1);
+        Some(Self { block, window: (examples / block).max(1) })
     }
-    // The last block may be short, and lie anywhere: windows are counted in blocks, not examples.
-    let mut rest = order;
-    for (number, blocks) in blocks.chunks(window).enumerate() {
-        let last = length.div_ceil(block) - 1;
-        let short = blocks.iter().any(|&b| b as usize == last);
-        let size = blocks.len() * block - if short { (last + 1) * block - length } else { 0 };
-        let (window, after) = rest.split_at_mut(size);
-        permute(window, seed, epoch ^ mix(number as u64 + 1));
-        rest = after;
+
+    /// Writes the order of `epoch`, a permutation of `0..order.len()`, into `order`.
+    ///
+    /// # Panics
+    /// If `block` or `window` is zero.
+    pub fn shuffle(&self, order: &mut [u32], seed: u64, epoch: u64) {
+        let mut rest = order;
+        for (number, window) in self.windows(rest.len(), seed, epoch).into_iter().enumerate() {
+            let size = window.iter().map(ExactSizeIterator::len).sum();
+            let (slots, after) = rest.split_at_mut(size);
+            for (slot, example) in slots.iter_mut().zip(window.into_iter().flatten()) {
+                *slot = example as u32;
+            }
+            permute(slots, seed, epoch ^ mix(number as u64 + 1));
+            rest = after;
+        }
+    }
+
+    /// The runs of examples that each window of `epoch` consists of, window after window.
+    ///
+    /// # Panics
+    /// If `block` or `window` is zero.
+    pub fn windows(&self, len: usize, seed: u64, epoch: u64) -> Vec<Vec<Range<usize>>> {
+        let Self { block, window } = *self;
+        assert!(block > 0 && window > 0, "blocks of {block} examples, {window} of them at a time");
+        let mut blocks = vec![0; len.div_ceil(block)];
+        shuffle(&mut blocks, seed, epoch);
+        let run = |&b: &u32| {
+            let start = b as usize * block;
+            start..(start + block).min(len)
+        };
+        blocks.chunks(window).map(|window| window.iter().map(run).collect()).collect()
     }
 }
 
@@ -113,45 +150,62 @@ mod tests {
         assert_eq!(counts.len(), 24);
         assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
+    fn blocks(length: usize, block: usize, window: usize, epoch: u64) -> Vec<u32> {
+        let mut order = vec![u32::MAX; length];
+        BlockShuffle { block, window }.shuffle(&mut order, 3, epoch);
+        order
+    }
+
     #[test]
-    fn blocks_come_in_windows_and_every_example_once() {
-        for (length, block, window) in
-            [(1000, 64, 3), (1000, 1000, 2), (7, 10, 1), (96, 8, 4), (0, 5, 2)]
-        {
-            let mut order = vec![u32::MAX; length];
-            shuffle_blocks(&mut order, 3, 1, block, window);
+    fn every_example_comes_once_in_the_window_of_its_block() {
+        let sizes = [(1000, 64, 3), (1000, 1000, 2), (7, 10, 1), (96, 8, 4), (97, 8, 4), (0, 5, 2)];
+        for (length, block, window) in sizes {
+            let order = blocks(length, block, window, 1);
             let mut sorted = order.clone();
             sorted.sort_unstable();
             assert!(sorted.iter().copied().eq(0..length as u32), "{length} {block} {window}");
-            // What one window reads comes from `window` blocks, each of them whole.
             let mut rest = &order[..];
-            let mut seen = std::collections::HashSet::new();
-            while !rest.is_empty() {
-                let mut blocks = std::collections::HashSet::new();
-                let count = rest.iter().take_while(|&&i| {
-                    let number = i as usize / block;
-                    blocks.contains(&number) || blocks.len() < window && blocks.insert(number)
-                });
-                let count = count.count();
-                assert!(blocks.iter().all(|&number| seen.insert(number)), "a block comes twice");
-                rest = &rest[count..];
+            for runs in (BlockShuffle { block, window }).windows(length, 3, 1) {
+                assert!(runs.len() <= window && runs.iter().all(|run| run.len() <= block));
+                let (part, after) = rest.split_at(runs.iter().map(|run| run.len()).sum());
+                let is_in = |i: &u32| runs.iter().any(|run| run.contains(&(*i as usize)));
+                assert!(part.iter().all(is_in), "{length} {block} {window}");
+                rest = after;
             }
+            assert!(rest.is_empty());
         }
     }
 
     #[test]
     fn blocks_are_shuffled_within_and_among() {
-        let mut order = vec![0; 1024];
-        shuffle_blocks(&mut order, 1, 0, 32, 4);
+        let order = blocks(1024, 32, 4, 0);
         let first: Vec<_> = order[..128].iter().map(|i| i / 32).collect();
-        assert!(
-            !first.is_sorted() && first.windows(2).filter(|pair| pair[0] != pair[1]).count() > 60
-        );
-        let mut later = vec![0; 1024];
-        shuffle_blocks(&mut later, 1, 1, 32, 4);
-        assert_ne!(order, later);
+        let changes = first.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert!(!first.is_sorted() && changes > 60, "{first:?}");
+        assert_ne!(order, blocks(1024, 32, 4, 1));
+        let places = |epoch| blocks(1024, 32, 4, epoch).iter().position(|&i| i == 0);
+        assert!((1..9).any(|epoch| places(epoch).unwrap() / 128 != places(0).unwrap() / 128));
         // One window of everything is as good as a full shuffle: neighbours are no longer together.
-        shuffle_blocks(&mut order, 1, 0, 32, 32);
+        let order = blocks(1024, 32, 32, 0);
         assert!(order.windows(2).filter(|pair| pair[0] / 32 == pair[1] / 32).count() < 80);
+    }
+
+    #[test]
+    fn a_window_is_half_of_the_memory_there_is() {
+        assert_eq!(BlockShuffle::for_memory(1000, 784, 784_000), None);
+        for (len, bytes, memory) in [
+            (11_000_000, 784, 64 << 20),
+            (1 << 31, 784, 1 << 30),
+            (5000, 1 << 20, 64 << 20),
+            (9, 9, 1),
+        ] {
+            let shuffle = BlockShuffle::for_memory(len, bytes, memory).unwrap();
+            let used = shuffle.block * shuffle.window * bytes;
+            assert!(used <= (memory / 2).max(bytes), "{shuffle:?} {used}");
+            assert!(
+                used >= memory / 3 && shuffle.window >= 16 || memory < 16 * bytes,
+                "{shuffle:?}"
+            );
+        }
     }
 }
