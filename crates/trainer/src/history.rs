@@ -54,3 +54,14 @@ pub struct History {
     /// One report an epoch.
     pub epochs: Vec<EpochReport>,
 }
+
+impl History {
+    /// Where the time of all epochs went.
+    pub fn profile(&self) -> Profile {
+        let mut sum = Profile::default();
+        for epoch in &self.epochs {
+            sum.add(&epoch.profile);
+        }
+        sum
+    }
+}

@@ -11,7 +11,8 @@ use crate::engine::{Engine, infer};
 use crate::optimizer::State;
 use crate::predictor::Predictor;
 use crate::{
-    EpochReport, Error, Evaluation, Fit, History, Layer, Loss, Optimizer, Parameters, Progress,
+    EpochReport, Error, Evaluation, Fit, History, Layer, Loss, Optimizer, Parameters, Phase,
+    Progress,
 };
 
 /// A stack of layers, described but not yet built.
@@ -262,7 +263,18 @@ impl Model {
     /// # Panics
     /// If there are names, but not one an output unit.
     pub fn set_class_names(&mut self, names: Vec<String>) {
+        let classes = self.network.classes();
+        assert!(
+            names.is_empty() || names.len() == classes,
+            "{} names for {classes} output units",
+            names.len()
+        );
         self.class_names = names;
+    }
+
+    /// Floating-point operations that a phase of training takes an example, zeros not skipped.
+    pub fn flops_of(&self, phase: Phase) -> f64 {
+        self.network.flops(phase)
     }
 
     /// How it is trained.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use dataset::{Dataset, Search};
+use dataset::{Dataset, ReadOptions, Search};
 use trainer::Model;
 use trainer::format::tuple;
 
@@ -17,15 +17,25 @@ const FIRST_CHOICE: &str = "mnist";
 /// Opens the data set that is named; where none is, MNIST if it is here, else the built-in one.
 pub fn open(args: &DataArgs) -> Result<Dataset> {
     let search = Search::from_env(args.data_dir.clone());
+    let options = ReadOptions {
+        label_column: args.label_column.clone(),
+        test: args.test_data.clone(),
+        holdout: args.holdout,
+        class_names: args.class_names.clone(),
+        grey: args.grey,
+        resize: args.resize,
+        ..ReadOptions::default()
+    };
+    let find = |name: &str| Dataset::find_with(name, &search, &options);
     let set = match args.data.as_ref().or(args.data_flag.as_ref()) {
-        Some(name) => Dataset::find(name, &search)?,
-        None if search.locate(FIRST_CHOICE)?.is_some() => Dataset::find(FIRST_CHOICE, &search)?,
+        Some(name) => find(name)?,
+        None if search.locate(FIRST_CHOICE)?.is_some() => find(FIRST_CHOICE)?,
         None => {
             note(
                 "MNIST is not here, so this runs on glyphs, a built-in synthetic data set of \
                  drawn digits; `trainer data get mnist` fetches MNIST",
             );
-            Dataset::find(dataset::GLYPHS, &search)?
+            find(dataset::GLYPHS)?
         }
     };
     for notice in &set.notices {

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use anyhow::Result;
-use dataset::{Dataset, Part};
+use anyhow::{Result, bail};
+use dataset::{Dataset, Inspection, Part, PartStatistics, Verdict};
 use trainer::format::{grouped, tuple};
 
 use super::args::InspectArgs;
@@ -14,8 +14,59 @@ const FIRST_LABELS: usize = 10;
 
 pub fn run(args: InspectArgs) -> Result<()> {
     let set = data::open(&args.data)?;
-    write(&mut io::stdout().lock(), &set)?;
+    let mut out = io::stdout().lock();
+    write(&mut out, &set)?;
+    statistics(&mut out, &set.inspect())?;
     Ok(())
+}
+
+/// `trainer data verify`: hashes of everything.
+pub fn verify(args: InspectArgs) -> Result<()> {
+    let set = data::open(&args.data)?;
+    let mut out = io::stdout().lock();
+    let mut wrong = Vec::new();
+    for array in set.verify() {
+        let verdict = match array.verdict {
+            Verdict::Published => "as published".to_owned(),
+            Verdict::NoneKnown => "whole; no published hash is known".to_owned(),
+            Verdict::Differs(expected) => {
+                wrong.push(array.path.display().to_string());
+                format!("NOT as published, {expected}")
+            }
+        };
+        writeln!(out, "{}  {:<24} {verdict}", array.sha256, array.name)?;
+    }
+    if !wrong.is_empty() {
+        bail!(
+            "{}: not the published contents; remove the files and fetch them again with `trainer \
+             data get {}`",
+            wrong.join(", "),
+            set.name
+        );
+    }
+    Ok(())
+}
+
+fn statistics(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
+    let Inspection { train, test, test_in_train } = inspection;
+    writeln!(out, "\n{:<24}{:>14}{:>14}", "", "train", "test")?;
+    let mut row =
+        |name: &str, train: String, test: String| writeln!(out, "{name:<24}{train:>14}{test:>14}");
+    let both = |f: fn(&PartStatistics) -> String| (f(train), f(test));
+    let rows: [(&str, fn(&PartStatistics) -> String); 7] = [
+        ("smallest feature", |part| format!("{:.4}", part.range.0)),
+        ("largest feature", |part| format!("{:.4}", part.range.1)),
+        ("mean", |part| format!("{:.4}", part.mean)),
+        ("standard deviation", |part| format!("{:.4}", part.deviation)),
+        ("not zero", |part| format!("{:.1} %", 100.0 * part.density)),
+        ("always zero", |part| grouped(part.always_zero as u64)),
+        ("duplicates", |part| grouped(part.duplicates as u64)),
+    ];
+    for (name, f) in rows {
+        let (train, test) = both(f);
+        row(name, train, test)?;
+    }
+    row("also in train", String::new(), grouped(*test_in_train as u64))
 }
 
 fn write(out: &mut impl Write, set: &Dataset) -> io::Result<()> {

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use dataset::Dataset;
 use serde::Serialize;
 use trainer::format::{grouped, tuple};
-use trainer::{EpochReport, Evaluation, Model, Optimizer};
+use trainer::{EpochReport, Evaluation, History, Model, Optimizer};
 
+use super::profile;
 use super::settings::{Output, TrainSettings};
 
 /// The result of a training run.
@@ -31,6 +32,14 @@ struct EpochLine {
     seconds: f64,
     samples_per_second: f64,
     gflops: f64,
+}
+
+#[derive(Serialize)]
+struct UntilLine {
+    until_accuracy: f64,
+    reached: bool,
+    epoch: Option<usize>,
+    training_seconds: Option<f64>,
 }
 
 /// Writes the reports of one run to `out`.
@@ -151,6 +160,31 @@ impl<W: Write> Reporter<W> {
         )
     }
 
+    /// Whether and when the validation accuracy reached `target`: epoch and training seconds.
+    pub fn reached(&mut self, target: f64, at: Option<(usize, f64)>) -> io::Result<()> {
+        if self.output.json {
+            let (epoch, seconds) = at.unzip();
+            return self.json(&UntilLine {
+                until_accuracy: target,
+                reached: at.is_some(),
+                epoch,
+                training_seconds: seconds,
+            });
+        }
+        match at {
+            Some((epoch, seconds)) => writeln!(
+                self.out,
+                "reached   validation accuracy {target} after epoch {epoch}, {seconds:.3} s of training"
+            ),
+            None => writeln!(self.out, "reached   validation accuracy {target} in no epoch"),
+        }
+    }
+
+    /// Where the time went.
+    pub fn profile(&mut self, model: &Model, history: &History, threads: usize) -> io::Result<()> {
+        profile::write(&mut self.out, model, history, threads)
+    }
+
     /// That the model was written.
     pub fn saved(&mut self, path: &std::path::Path) -> io::Result<()> {
         if self.output.json || self.output.quiet {
@@ -206,7 +240,7 @@ mod tests {
 
     #[test]
     fn epochs_stand_under_their_headings() {
-        let line = text(Output { json: false, quiet: false }, |reporter| {
+        let line = text(Output { json: false, quiet: false, profile: false }, |reporter| {
             reporter.epoch(&report(None)).unwrap();
         });
         assert_eq!(line, "    2/5    0.2563    0.9251    0.125     480,000    785.6\n");
@@ -214,7 +248,7 @@ mod tests {
 
     #[test]
     fn json_has_the_documented_keys_in_their_order() {
-        let output = Output { json: true, quiet: false };
+        let output = Output { json: true, quiet: false, profile: false };
         let line = text(output, |reporter| reporter.epoch(&report(None)).unwrap());
         let expected = r#"{"epoch":2,"loss":0.25631,"accuracy":0.9251,"val_loss":null,"#.to_owned()
             + r#""val_accuracy":null,"seconds":0.125,"samples_per_second":480000.0,"#
@@ -240,7 +274,7 @@ mod tests {
 
     #[test]
     fn quiet_is_one_line() {
-        let line = text(Output { json: false, quiet: true }, |reporter| {
+        let line = text(Output { json: false, quiet: true, profile: false }, |reporter| {
             reporter.epoch(&report(None)).unwrap();
             let result = RunResult {
                 test_loss: 0.06691,

@@ -17,6 +17,10 @@ pub struct TrainSettings {
     pub optimizer: Optimizer,
     pub loss: Loss,
     pub fit: Fit,
+    /// Validation accuracy at which to stop.
+    pub until_accuracy: Option<f64>,
+    /// Models to train, one a seed.
+    pub repeat_seeds: Option<usize>,
     pub save: Option<PathBuf>,
     pub output: Output,
 }
@@ -28,12 +32,21 @@ pub struct Output {
     pub json: bool,
     /// The result alone.
     pub quiet: bool,
+    /// Where the time went, after the result.
+    pub profile: bool,
 }
 
 impl TrainSettings {
     /// Fills in what the flags leave open and checks them against each other.
     pub fn resolve(args: TrainArgs) -> Result<Self, UsageError> {
         let optimizer = optimizer(&args)?;
+        if args.until_accuracy.is_some() && args.validation_split == 0.0 {
+            return Err(UsageError(
+                "--until-accuracy looks at the validation accuracy, and nothing is kept to \
+                 validate on; add --validation-split 0.1"
+                    .to_owned(),
+            ));
+        }
         let threads = args.threads.unwrap_or_else(|| {
             // Where the system does not say, one thread is always right.
             std::thread::available_parallelism().map_or(1, usize::from)
@@ -50,10 +63,23 @@ impl TrainSettings {
                 threads,
                 ..Fit::default()
             },
+            until_accuracy: args.until_accuracy,
+            repeat_seeds: args.repeat_seeds,
             save: args.save,
-            output: Output { json: args.json, quiet: args.quiet },
+            output: Output { json: args.json, quiet: args.quiet, profile: args.profile },
             data: args.data,
         })
+    }
+
+    /// The same run from another seed on so many threads.
+    pub fn with_seed(&self, seed: u64, threads: usize) -> Self {
+        Self {
+            data: self.data.clone(),
+            hidden: self.hidden.clone(),
+            fit: Fit { seed, threads, ..self.fit.clone() },
+            save: None,
+            ..*self
+        }
     }
 
     /// The untrained model for `set`.

@@ -11,7 +11,7 @@ use super::args::TrainArgs;
 use super::progress::{self, Extent};
 use super::report::{Reporter, RunResult};
 use super::settings::TrainSettings;
-use super::{data, note_debug_build};
+use super::{data, note_debug_build, repeat};
 
 pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
     let settings = TrainSettings::resolve(args)?;
@@ -21,6 +21,10 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
     }
     let set = data::open(&settings.data)?;
     let parts = settings.split(set.train.len())?;
+    if let Some(seeds) = settings.repeat_seeds {
+        note_debug_build();
+        return repeat::run(&settings, &set, seeds);
+    }
     let mut model = settings.model_for(&set)?;
     note_debug_build();
     let mut reporter = Reporter::new(io::stdout(), settings.output, settings.fit.epochs);
@@ -32,6 +36,9 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         batch_size: settings.fit.batch_size,
     };
     let progress = Progress::default();
+    // Epoch and training time at which the accuracy asked for was reached.
+    let mut reached = None;
+    let mut trained = Duration::ZERO;
     // What stopped the training from within the report of an epoch.
     let mut stopped: Result<()> = Ok(());
     let history = progress::watch(!settings.output.quiet, extent, &progress, |line| {
@@ -40,7 +47,16 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
                 .check_unchanged()
                 .map_err(anyhow::Error::from)
                 .and_then(|()| Ok(line.beside(|| reporter.epoch(report))?));
-            if stopped.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            trained += report.time;
+            let accuracy = report.validation.map_or(0.0, |validation| validation.accuracy);
+            if settings.until_accuracy.is_some_and(|target| accuracy >= target) {
+                reached = Some((report.epoch, trained.as_secs_f64()));
+            }
+            if stopped.is_ok() && reached.is_none() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         })
     })?;
     stopped?;
@@ -55,8 +71,13 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         isa: kernels::Isa::best().name(),
         weights_hash: model.parameters().sha256(),
     };
-    let training: Duration = history.epochs.iter().map(|epoch| epoch.time).sum();
-    reporter.finish(&result, set.test.len(), training.as_secs_f64())?;
+    if let Some(target) = settings.until_accuracy {
+        reporter.reached(target, reached)?;
+    }
+    reporter.finish(&result, set.test.len(), trained.as_secs_f64())?;
+    if settings.output.profile {
+        reporter.profile(&model, &history, settings.fit.threads)?;
+    }
     if let Some(path) = &settings.save {
         model.save(path)?;
         reporter.saved(path)?;

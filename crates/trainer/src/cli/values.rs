@@ -1,5 +1,6 @@
 //! Values of flags: each parser says what it expected.
 
+use dataset::formats::Format;
 use trainer::{Activation, Loss, Optimizer};
 
 /// Threads beyond which a number is taken for a slip.
@@ -78,6 +79,37 @@ pub fn validation_split(text: &str) -> Result<f64, String> {
         Ok(fraction) if (0.0..1.0).contains(&fraction) => Ok(fraction),
         _ => Err("expected a fraction from 0 up to, but not including, 1, such as 0.1".to_owned()),
     }
+}
+
+/// A part that leaves something on both sides.
+pub fn holdout(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(fraction) if fraction > 0.0 && fraction < 1.0 => Ok(fraction),
+        _ => Err("expected a fraction between 0 and 1, such as 0.2".to_owned()),
+    }
+}
+
+/// An accuracy to reach.
+pub fn accuracy(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(accuracy) if accuracy > 0.0 && accuracy <= 1.0 => Ok(accuracy),
+        _ => Err("expected an accuracy above 0 and up to 1, such as 0.98".to_owned()),
+    }
+}
+
+/// Rows and columns of an image, `28x28`.
+pub fn size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').map(|(rows, cols)| (rows.parse(), cols.parse()));
+    match sides {
+        Some((Ok(rows @ 1..=65_535), Ok(cols @ 1..=65_535))) => Ok((rows, cols)),
+        _ => Err("expected rows x columns of an image, such as 28x28".to_owned()),
+    }
+}
+
+/// A format to write.
+pub fn format(name: &str) -> Result<Format, String> {
+    let names: Vec<_> = Format::ALL.into_iter().map(Format::name).collect();
+    named("format", name, &names, |name| name.parse().ok())
 }
 
 /// An activation of a hidden layer.

@@ -2,6 +2,7 @@
 
 use kernels::{Activation, Update};
 
+use super::Phase;
 use crate::{Loss, Optimizer};
 
 /// What the last layer and the loss are together.
@@ -41,15 +42,23 @@ impl Network {
         self.hidden.get(l).copied().unwrap_or(Activation::Linear)
     }
 
-    /// Floating-point operations of a step an example: two a multiply-add of the forward products,
-    /// the weight gradients, and the input gradients of all layers but the first.
+    /// Floating-point operations of a step an example, by phase: two a multiply-add of the forward
+    /// products, of the weight gradients, and of the input gradients of all layers but the first.
+    pub(crate) fn flops(&self, phase: Phase) -> f64 {
+        let of = |from: usize| {
+            let layers = self.widths.windows(2).skip(from);
+            layers.map(|pair| 2.0 * (pair[0] * pair[1]) as f64).sum()
+        };
+        match phase {
+            Phase::Forward | Phase::Update => of(0),
+            Phase::Backward => of(1),
+            Phase::Gather | Phase::Loss | Phase::Wait => 0.0,
+        }
+    }
+
+    /// All of them.
     pub(crate) fn flops_per_example(&self) -> f64 {
-        let products = |l: usize| if l == 0 { 2.0 } else { 3.0 };
-        self.widths
-            .windows(2)
-            .enumerate()
-            .map(|(l, pair)| 2.0 * products(l) * (pair[0] * pair[1]) as f64)
-            .sum()
+        Phase::ALL.into_iter().map(|phase| self.flops(phase)).sum()
     }
 }
 
