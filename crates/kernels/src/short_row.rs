@@ -24,13 +24,11 @@ impl<S: Simd> ShortRows<S> {
     /// For rows of up to sixteen floats.
     #[inline(always)]
     pub(crate) fn new(s: S, classes: usize, stride: usize) -> Option<Self> {
-        let masks = |n: usize| [s.first(n), s.first(n.saturating_sub(S::LANES))];
-        (classes <= PARTIAL_SUMS && stride >= classes).then(|| Self {
-            classes,
-            stride,
-            used: masks(classes),
-            kept: masks(stride),
-        })
+        if classes > PARTIAL_SUMS || stride < classes {
+            return None;
+        }
+        let (used, kept) = (masks(s, classes), masks(s, stride));
+        Some(Self { classes, stride, used, kept })
     }
 
     /// Vectors in use.
@@ -98,4 +96,10 @@ impl<S: Simd> ShortRows<S> {
         }
         result
     }
+}
+
+/// Masks of the first `n` lanes of two vectors.
+#[inline(always)]
+fn masks<S: Simd>(s: S, n: usize) -> [S::M; 2] {
+    [s.first(n), s.first(n.saturating_sub(S::LANES))]
 }
