@@ -12,6 +12,7 @@ use trainer::{Activation, Dense, Evaluation, Fit, Flatten, Loss, Optimizer, Sequ
 
 /// Says that a test does nothing; past the capture of the output of tests that pass.
 fn skip(why: &str) {
+    #[expect(clippy::explicit_write, reason = "the test runner swallows what eprintln! prints")]
     writeln!(io::stderr(), "skipped: {why}").unwrap();
 }
 
