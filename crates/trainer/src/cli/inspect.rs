@@ -47,13 +47,15 @@ pub fn verify(args: InspectArgs) -> Result<()> {
     Ok(())
 }
 
+/// How a number about a part is shown.
+type Show = fn(&PartStatistics) -> String;
+
 fn statistics(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
     let Inspection { train, test, test_in_train } = inspection;
     writeln!(out, "\n{:<24}{:>14}{:>14}", "", "train", "test")?;
     let mut row =
         |name: &str, train: String, test: String| writeln!(out, "{name:<24}{train:>14}{test:>14}");
-    let both = |f: fn(&PartStatistics) -> String| (f(train), f(test));
-    let rows: [(&str, fn(&PartStatistics) -> String); 7] = [
+    let rows: [(&str, Show); 7] = [
         ("smallest feature", |part| format!("{:.4}", part.range.0)),
         ("largest feature", |part| format!("{:.4}", part.range.1)),
         ("mean", |part| format!("{:.4}", part.mean)),
@@ -62,9 +64,8 @@ fn statistics(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
         ("always zero", |part| grouped(part.always_zero as u64)),
         ("duplicates", |part| grouped(part.duplicates as u64)),
     ];
-    for (name, f) in rows {
-        let (train, test) = both(f);
-        row(name, train, test)?;
+    for (name, show) in rows {
+        row(name, show(train), show(test))?;
     }
     row("also in train", String::new(), grouped(*test_in_train as u64))
 }

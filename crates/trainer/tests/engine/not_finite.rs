@@ -54,7 +54,7 @@ fn a_run_that_diverges_keeps_the_last_good_epoch() {
     let mut at_epochs = Vec::new();
     let (epoch, step) = (0..1000)
         .find_map(|n: usize| {
-            if n % STEPS == 0 {
+            if n.is_multiple_of(STEPS) {
                 at_epochs.push(model.parameters().clone());
             }
             let rows = n % STEPS * BATCH..(n % STEPS + 1) * BATCH;
