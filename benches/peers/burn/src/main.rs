@@ -1,4 +1,4 @@
-//! burn: its `flex` backend (pure Rust, SIMD, rayon) unless `--backend ndarray` asks for the older one.
+//! burn with its `flex` backend: pure Rust, SIMD, rayon. (`ndarray` is deprecated in its favour.)
 
 #[path = "../../peer.rs"]
 mod peer;
@@ -45,17 +45,8 @@ fn tensors(examples: Examples, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
 
 fn main() {
     let arguments = Arguments::parse();
-    let backend = match arguments.others.as_slice() {
-        [] => "flex",
-        [(flag, value)] if flag == "--backend" => value,
-        others => panic!("unknown flags: {others:?}"),
-    };
-    let plain = match backend {
-        "flex" => Device::flex(),
-        "ndarray" => Device::ndarray(),
-        other => panic!("--backend is flex or ndarray, not {other}"),
-    };
-    let device = plain.clone().autodiff();
+    assert!(arguments.others.is_empty(), "unknown flags: {:?}", arguments.others);
+    let device = Device::flex().autodiff();
     device.seed(arguments.seed);
     let work = &arguments.workload;
     let (images, labels) = tensors(peer::load(&arguments, "train"), &device);
@@ -77,7 +68,7 @@ fn main() {
     };
     let cross_entropy = CrossEntropyLossConfig::new().init(&device);
 
-    let setting = format!("{backend} backend, autodiff, f32 images, select");
+    let setting = "flex backend, autodiff, f32 images, select".to_owned();
     let mut report = Report::new("burn", "0.22.1", setting, &work.name);
     let mut random = arguments.seed;
     for _ in 0..arguments.epochs {
