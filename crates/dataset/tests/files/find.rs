@@ -59,6 +59,25 @@ fn gzip_is_inflated_once_beside_it_and_then_mapped() {
 }
 
 #[test]
+fn a_gzip_file_asked_for_itself_is_not_answered_with_an_older_raw_one() {
+    use std::time::{Duration, SystemTime};
+    let folder = Folder::empty();
+    let (raw, compressed) = (folder.path("a"), folder.path("a.gz"));
+    idx::write(&raw, &[2], &[5u8, 6]).unwrap();
+    fs::write(&compressed, gzip(&fs::read(&raw).unwrap())).unwrap();
+    idx::write(&raw, &[2], &[7u8, 8]).unwrap();
+    let aged = |age| {
+        let file = fs::File::options().write(true).open(&raw).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        idx::Idx::open(&compressed).unwrap().payload().to_vec()
+    };
+    assert_eq!(aged(0), [7, 8]);
+    assert_eq!(aged(3600), [5, 6]);
+    // Whatever it is, the older file is not ours to replace.
+    assert_eq!(fs::read(&raw).unwrap()[8..], [7, 8]);
+}
+
+#[test]
 fn gzip_in_a_read_only_folder_is_inflated_in_memory_with_a_notice() {
     let folder = mnist();
     compress(&folder.path("mnist/train-images-idx3-ubyte"));
