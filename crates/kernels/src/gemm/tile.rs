@@ -115,6 +115,7 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
 /// # Safety
 /// As [`Tile`] says, for this k.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "each step goes down a column of the sums")]
 unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
     s: S,
     acc: &mut [[S::F; NV]; MR],
@@ -125,14 +126,29 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
 ) {
     // SAFETY: the caller's.
     unsafe {
-        let mut row = [s.splat(0.0); NV];
-        for (v, row) in row.iter_mut().enumerate() {
-            *row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
-        }
-        for (r, acc) in acc.iter_mut().enumerate() {
-            let x = s.splat(*a.add(r * a_row));
+        // The shorter side of the tile waits in registers, the longer one passes by: of a tile of
+        // three rows and eight vectors, the sums and a row of B would need 33 registers.
+        if NV > MR {
+            let mut column = [s.splat(0.0); MR];
+            for (r, column) in column.iter_mut().enumerate() {
+                *column = s.splat(*a.add(r * a_row));
+            }
             for v in 0..NV {
-                acc[v] = s.fma(x, row[v], acc[v]);
+                let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+                for r in 0..MR {
+                    acc[r][v] = s.fma(column[r], row, acc[r][v]);
+                }
+            }
+        } else {
+            let mut row = [s.splat(0.0); NV];
+            for (v, row) in row.iter_mut().enumerate() {
+                *row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = s.splat(*a.add(r * a_row));
+                for v in 0..NV {
+                    acc[v] = s.fma(x, row[v], acc[v]);
+                }
             }
         }
     }
