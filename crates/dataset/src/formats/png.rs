@@ -64,6 +64,12 @@ impl Picture {
         }
         let mut reader = decoder.read_info().map_err(damaged)?;
         let has_palette = reader.info().color_type == ColorType::Indexed;
+        // The decoder indexes past a palette of other lengths.
+        let palette = reader.info().palette.as_ref().map_or(0, |palette| palette.len());
+        if has_palette && (palette == 0 || !palette.is_multiple_of(3)) {
+            let found = format!("a palette of {palette} bytes");
+            return Err(wrong(found, "three for each colour"));
+        }
         let size = reader.output_buffer_size().unwrap_or(usize::MAX);
         // Expanding a palette or single bits makes up to 32 bytes of one, deflate up to 1,032.
         if size as u64 > length.saturating_mul(32 * MAX_RATIO) {

@@ -219,6 +219,16 @@ label  class      train       test
     0  0            100         20
     1  1            100         20
     2  2            100         20
+
+                                 train          test
+smallest feature                0.0000        0.0000
+largest feature                 0.9529        0.9529
+mean                            0.2642        0.2622
+standard deviation              0.2914        0.2904
+not zero                        98.7 %        99.3 %
+always zero                          0             0
+duplicates                           0             0
+also in train                                      0
 ";
     assert_eq!(dir.trainer(&["data", "inspect", "small"]).succeeds(), expected);
 }
