@@ -1,8 +1,12 @@
 //! What must hold of any bytes at all, one function a format: reading them does not panic, and
-//! what is read, written again and read again, is the same. Each returns whether they were read.
+//! what is read, written again and read again, is the same; and reading takes no more memory than
+//! a file of that length can need. Each function returns whether the bytes were read.
 //!
 //! The fuzzer calls these with bytes it makes up; an ordinary test of the workspace calls them with
 //! the corpus and with mutations of it, so that they run in CI as well.
+
+pub mod fetch;
+mod memory;
 
 use std::fs;
 use std::io::Cursor;
@@ -12,17 +16,20 @@ use dataset::formats::csv::{self, Table};
 use dataset::formats::npy::{Array, Header as NpyHeader};
 use dataset::formats::npz;
 use dataset::formats::png::Picture;
+use dataset::formats::{self, Format};
 use dataset::idx::{self, Element, Header, Idx};
-use dataset::{FeaturesView, Part, ReadOptions};
+use dataset::{Dataset, FeaturesView, Part, ReadOptions};
 use tempfile::TempDir;
 use trainer::image_file::open_png_as;
 use trainer::{Error, Model};
+
+use self::memory::within;
 
 /// Reads bytes, panics where the oracle is not content, and says whether they were accepted.
 pub type Target = fn(&[u8]) -> bool;
 
 /// The name of every target and its function.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("idx", idx),
     ("gzip", gzip),
     ("npy", npy),
@@ -30,10 +37,20 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("csv", csv),
     ("png", png),
     ("model", model),
+    ("classes", classes),
+    ("response", fetch::response),
+    ("leftovers", fetch::leftovers),
+    ("cache", fetch::cache),
 ];
 
 /// What messages call the bytes.
 const NAME: &str = "input";
+
+/// Deflate makes at most this many bytes of one.
+const DEFLATE: usize = 1032;
+
+/// Room for buffers and messages that do not depend on the file.
+const SMALL: usize = 64 << 10;
 
 /// IDX: images alone, and images with labels (what follows the images) as a part of a data set.
 pub fn idx(data: &[u8]) -> bool {
@@ -42,7 +59,9 @@ pub fn idx(data: &[u8]) -> bool {
         return false;
     };
     let (images, labels) = data.split_at(header.file_size().min(data.len()));
-    let Ok(images) = Idx::parse(Path::new(NAME), images.to_vec()) else { return false };
+    let (images, bytes) = (images.to_vec(), images.len());
+    let read = within(bytes + SMALL, || Idx::parse(Path::new(NAME), images));
+    let Ok(images) = read else { return false };
     assert_eq!([&header.to_bytes()[..], images.payload(), labels].concat(), data);
     assert_eq!(images.to_f64().len(), header.elements());
     same_elements::<u8>(&images);
@@ -51,9 +70,9 @@ pub fn idx(data: &[u8]) -> bool {
     same_elements::<i32>(&images);
     same_elements::<f32>(&images);
     same_elements::<f64>(&images);
-    if let Ok(labels) = Idx::parse(Path::new("labels"), labels.to_vec())
-        && let Ok(part) = Part::from_idx(images, labels)
-    {
+    let Ok(labels) = Idx::parse(Path::new("labels"), labels.to_vec()) else { return true };
+    // A byte may become an f64 on its way to an f32.
+    if let Ok(part) = within(12 * data.len() + SMALL, || Part::from_idx(images, labels)) {
         check_part(&part);
     }
     true
@@ -72,7 +91,10 @@ pub fn gzip(data: &[u8]) -> bool {
     if !data.starts_with(&[0x1f, 0x8b]) {
         return false;
     }
-    let Ok(read) = Idx::parse(Path::new(NAME), data.to_vec()) else { return false };
+    let compressed = data.to_vec();
+    let limit = DEFLATE * data.len() + 8 * SMALL;
+    let read = within(limit, || Idx::parse(Path::new(NAME), compressed));
+    let Ok(read) = read else { return false };
     let header = Header { element: read.element(), dims: read.dims().to_vec() };
     let bare = [&header.to_bytes()[..], read.payload()].concat();
     let again = Idx::parse(Path::new(NAME), bare).unwrap();
@@ -82,7 +104,9 @@ pub fn gzip(data: &[u8]) -> bool {
 
 /// NPY: one array.
 pub fn npy(data: &[u8]) -> bool {
-    let Ok(array) = Array::parse(Path::new(NAME), data.to_vec()) else { return false };
+    let (bytes, limit) = (data.to_vec(), 16 * data.len() + SMALL);
+    let read = within(limit, || Array::parse(Path::new(NAME), bytes));
+    let Ok(array) = read else { return false };
     let header = array.header();
     assert_eq!(array.payload().len(), header.payload_bytes());
     assert_eq!(array.to_f64().len(), header.shape.iter().product::<usize>());
@@ -95,9 +119,10 @@ pub fn npy(data: &[u8]) -> bool {
 
 /// NPZ: a zip archive of the arrays of a data set.
 pub fn npz(data: &[u8]) -> bool {
-    let Ok((train, test)) = npz::read_from(Path::new(NAME), Cursor::new(data)) else {
-        return false;
-    };
+    // A member may be read four times over, and its bytes become f64 on their way to f32.
+    let limit = 4 * 13 * DEFLATE * data.len() + 16 * SMALL;
+    let read = within(limit, || npz::read_from(Path::new(NAME), Cursor::new(data)));
+    let Ok((train, test)) = read else { return false };
     check_part(&train);
     let Some(test) = test else { return true };
     check_part(&test);
@@ -112,7 +137,11 @@ pub fn npz(data: &[u8]) -> bool {
 /// CSV: a table of pixels or of numbers.
 pub fn csv(data: &[u8]) -> bool {
     let options = ReadOptions::default();
-    let read = |bytes: &[u8]| Table::read(Path::new(NAME), bytes, &options, None);
+    // A label of a few bytes is a string of its own, twice while classes are sorted.
+    let read = |bytes: &[u8]| {
+        let limit = 64 * bytes.len() + 2 * SMALL;
+        within(limit, || Table::read(Path::new(NAME), bytes, &options, None))
+    };
     let Ok(table) = read(data) else { return false };
     if let Some(classes) = &table.classes {
         assert!(classes.is_sorted_by(|a, b| a < b));
@@ -127,7 +156,10 @@ pub fn csv(data: &[u8]) -> bool {
 
 /// PNG: one picture, as a data set of pictures and as `predict --image` read it.
 pub fn png(data: &[u8]) -> bool {
-    let Ok(picture) = Picture::read(Path::new(NAME), Cursor::new(data)) else { return false };
+    // A bit may become four bytes (a palette with opacity), and two of them a number of 16 bits.
+    let limit = 2 * 32 * DEFLATE * data.len() + 8 * SMALL;
+    let read = within(limit, || Picture::read(Path::new(NAME), Cursor::new(data)));
+    let Ok(picture) = read else { return false };
     let mut written = Vec::new();
     picture.write(&mut written).unwrap();
     let again = Picture::read(Path::new(NAME), Cursor::new(written)).unwrap();
@@ -149,7 +181,9 @@ pub fn png(data: &[u8]) -> bool {
 /// Safetensors with a description of the model in its metadata.
 pub fn model(data: &[u8]) -> bool {
     let folder = Folder::new();
-    let Ok(model) = Model::load(&folder.file(NAME, data)) else { return false };
+    let path = folder.file(NAME, data);
+    let read = within(16 * data.len() + SMALL, || Model::load(&path));
+    let Ok(model) = read else { return false };
     let path = folder.path("again");
     model.save(&path).unwrap_or_else(|error: Error| panic!("{error}"));
     let again = Model::load(&path).unwrap();
@@ -159,6 +193,24 @@ pub fn model(data: &[u8]) -> bool {
     assert_eq!(again.input_shape(), model.input_shape());
     assert_eq!(again.class_names(), model.class_names());
     assert_eq!(format!("{}", again.summary()), format!("{}", model.summary()));
+    true
+}
+
+/// The names of classes, a text file beside a data set.
+pub fn classes(data: &[u8]) -> bool {
+    let folder = Folder::new();
+    folder.file("train.csv", b"label,a,b\n0,1.5,2\n1,3,4\n");
+    folder.file("test.csv", b"label,a,b\n1,1.5,2\n");
+    let names = folder.file("classes.txt", data);
+    let open = || Dataset::open(names.parent().unwrap());
+    // A name of one letter and a line's end is a string of its own.
+    let Ok(set) = within(64 * data.len() + 16 * SMALL, open) else { return false };
+    let lines: Vec<&str> = std::str::from_utf8(data).unwrap().lines().map(str::trim).collect();
+    assert_eq!(set.classes, lines);
+    assert!(set.classes.len() >= 2 && set.classes.iter().all(|name| !name.is_empty()));
+    let target = folder.path("again");
+    formats::write(&set, Format::Csv, &target).unwrap();
+    assert_eq!(Dataset::open(&target).unwrap().classes, set.classes);
     true
 }
 

@@ -133,4 +133,4 @@ macro_rules! targets {
     };
 }
 
-targets!(idx, gzip, npy, npz, csv, png, model);
+targets!(idx, gzip, npy, npz, csv, png, model, classes, response, leftovers, cache);

@@ -202,6 +202,7 @@ fn run(isa: Isa, case: &Case, rows: std::ops::Range<usize>, targets: Targets<'_>
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs the portable kernels alone")]
 fn avx2_and_avx512_agree_in_every_bit() {
     for case in cases() {
         for targets in case.targets() {

@@ -117,6 +117,10 @@ impl From {
         else {
             return None;
         };
+        // It goes into a header as it is; a damaged one would make every request fail.
+        if !validator.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+            return None;
+        }
         let total = if total.is_empty() { None } else { Some(total.parse().ok()?) };
         Some(Self { url: url.into(), identity: Identity { validator: validator.into(), total } })
     }

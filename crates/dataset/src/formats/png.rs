@@ -70,29 +70,26 @@ impl Picture {
             let found = format!("a palette of {palette} bytes");
             return Err(wrong(found, "three for each colour"));
         }
-        let size = reader.output_buffer_size().unwrap_or(usize::MAX);
-        // Expanding a palette or single bits makes up to 32 bytes of one, deflate up to 1,032.
-        if size as u64 > length.saturating_mul(32 * MAX_RATIO) {
+        // What inflates, before palettes and single bits are expanded; interlaced it is longer still.
+        let inflated = u64::from(height).saturating_mul(reader.info().raw_row_length() as u64);
+        if inflated > length.saturating_mul(MAX_RATIO) {
             let found = format!("{width} x {height} pixels in {length} bytes");
             return Err(wrong(found, "as many as they can hold"));
         }
-        let mut buffer = vec![0; size];
+        let mut buffer = vec![0; reader.output_buffer_size().unwrap_or(usize::MAX)];
         let frame = reader.next_frame(&mut buffer).map_err(damaged)?;
         buffer.truncate(frame.buffer_size());
         let channels = frame.color_type.samples();
         let (samples, channels) = match frame.bit_depth {
             BitDepth::Sixteen => {
                 let (pairs, _) = buffer.as_chunks();
-                let values: Vec<u32> =
-                    pairs.iter().map(|&b| u32::from(u16::from_be_bytes(b))).collect();
-                let (values, channels) = over_white(values, channels, 65_535);
-                (Samples::Sixteen(values.into_iter().map(|v| v as u16).collect()), channels)
+                let values = pairs.iter().map(|&pair| u16::from_be_bytes(pair)).collect();
+                let (values, channels) = over_white(values, channels, u16::MAX);
+                (Samples::Sixteen(values), channels)
             }
-            _ if matches!(channels, 1 | 3) => (Samples::Eight(buffer), channels),
             _ => {
-                let values = buffer.into_iter().map(u32::from).collect();
-                let (values, channels) = over_white(values, channels, 255);
-                (Samples::Eight(values.into_iter().map(|v| v as u8).collect()), channels)
+                let (values, channels) = over_white(buffer, channels, u8::MAX);
+                (Samples::Eight(values), channels)
             }
         };
         let picture = Self { height: height as usize, width: width as usize, channels, samples };
@@ -146,16 +143,24 @@ impl Picture {
 }
 
 /// Takes the last of 2 or 4 channels as opacity, of `max`, and paints the others on white.
-fn over_white(values: Vec<u32>, channels: usize, max: u32) -> (Vec<u32>, usize) {
+fn over_white<T>(mut values: Vec<T>, channels: usize, max: T) -> (Vec<T>, usize)
+where
+    T: Copy + Into<u64> + TryFrom<u64>,
+{
     if channels % 2 == 1 {
         return (values, channels);
     }
-    let painted = values.chunks_exact(channels).flat_map(|pixel| {
-        let (colours, alpha) = pixel.split_at(channels - 1);
-        let (alpha, max) = (u64::from(alpha[0]), u64::from(max));
-        colours
-            .iter()
-            .map(move |&c| ((u64::from(c) * alpha + max * (max - alpha) + max / 2) / max) as u32)
-    });
-    (painted.collect(), channels - 1)
+    let (colours, white) = (channels - 1, max.into());
+    let pixels = values.len() / channels;
+    for pixel in 0..pixels {
+        let alpha = values[pixel * channels + colours].into();
+        for colour in 0..colours {
+            let value = values[pixel * channels + colour].into();
+            let painted = (value * alpha + white * (white - alpha) + white / 2) / white;
+            // In place: it goes where this pixel or one before it was.
+            values[pixel * colours + colour] = T::try_from(painted).unwrap_or(max);
+        }
+    }
+    values.truncate(pixels * colours);
+    (values, colours)
 }

@@ -9,6 +9,12 @@ pub mod steps;
 
 use kernels::Isa;
 
+/// The step through cases of a kind: 1, and `step` in Miri, which interprets each operation, some
+/// thousand times slower.
+pub const fn sparse(step: usize) -> usize {
+    if cfg!(miri) { step } else { 1 }
+}
+
 /// Unit roundoff of single precision.
 pub const EPS: f64 = 0.5 * f32::EPSILON as f64;
 

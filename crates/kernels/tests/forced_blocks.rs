@@ -1,0 +1,65 @@
+//! Blocks and packed panels, forced upon products so small that Miri can run them: plans choose
+//! them for large products alone.
+
+mod common;
+
+use common::matrix::Layout::{self, Columns, Rows};
+use common::matrix::Output;
+use common::product::Case;
+use common::{Random, sparse};
+use kernels::gemm::{Epilogue, Plan, Start, run};
+use kernels::{Isa, reference};
+
+const LAYOUTS: [[Layout; 2]; 4] =
+    [[Rows(2), Rows(3)], [Columns(1), Rows(0)], [Rows(0), Columns(2)], [Columns(0), Columns(1)]];
+
+/// All ways to cut and pack a product, in tiles of the plan's own size.
+fn plans(plan: &Plan, b_by_rows: bool) -> Vec<Plan> {
+    let Plan { m, n, k, tile_rows, tile_cols, .. } = *plan;
+    let mut plans = Vec::new();
+    for pack_a in [false, true] {
+        // A transposed B is always packed.
+        for pack_b in if b_by_rows { vec![false, true] } else { vec![true] } {
+            for k_block in [1, 4, k] {
+                for m_block in [tile_rows, m.next_multiple_of(tile_rows)] {
+                    for n_block in [tile_cols, n.next_multiple_of(tile_cols)] {
+                        let plan = plan.clone();
+                        plans.push(Plan { pack_a, pack_b, k_block, m_block, n_block, ..plan });
+                    }
+                }
+            }
+        }
+    }
+    plans
+}
+
+#[test]
+fn small_products_may_be_cut_and_packed_in_any_way() {
+    let mut random = Random(51);
+    for shape @ [m, n, k] in [[9, 30, 7], [33, 17, 10], [2, 150, 5], [40, 130, 9]]
+        .into_iter()
+        .take(if cfg!(miri) { 1 } else { 4 })
+    {
+        // Whole numbers: every way of adding them up gives the same.
+        let case = Case::whole(&mut random, shape);
+        let sums = reference::gemm(m, n, k, case.a.twin(), case.b.twin());
+        for isa in Isa::available() {
+            for layouts in LAYOUTS {
+                let (a, b) = (case.a.stored(layouts[0]), case.b.stored(layouts[1]));
+                let (a, b) = (a.view(), b.view());
+                let (a_by_rows, b_by_rows) = (a.col_stride() == 1, b.col_stride() == 1);
+                let own = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
+                for plan in plans(&own, b_by_rows).into_iter().step_by(sparse(3)) {
+                    let what = format!("{isa} {layouts:?} {plan:?}");
+                    let mut c = Output::nan(m, n, 2);
+                    let mut scratch = vec![f32::NAN; plan.scratch()];
+                    let epilogue = Epilogue::Bias(&case.bias.values);
+                    run(isa, &plan, a, b, c.view(), Start::Zero, epilogue, &mut scratch);
+                    for (at, x) in c.done(&what).iter().enumerate() {
+                        assert_eq!(*x, sums[at] as f32 + case.bias.values[at % n], "{what}, {at}");
+                    }
+                }
+            }
+        }
+    }
+}
