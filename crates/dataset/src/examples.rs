@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::{Error, Map};
+
 /// Features of `len` examples, row-major, `[len, features]`.
 #[derive(Clone, Copy, Debug)]
 pub enum FeaturesView<'a> {
@@ -50,6 +52,8 @@ pub struct Examples<'a> {
     features: FeaturesView<'a>,
     labels: LabelsView<'a>,
     shape: &'a [usize],
+    /// The file that the features are in, where they were not copied from it.
+    map: Option<&'a Map>,
 }
 
 impl<'a> Examples<'a> {
@@ -71,7 +75,12 @@ impl<'a> Examples<'a> {
             "{} labels of examples shaped {shape:?} need that many features",
             labels.len()
         );
-        Self { features, labels, shape }
+        Self { features, labels, shape, map: None }
+    }
+
+    /// The same, with features that are a view of `map`.
+    pub(crate) fn mapped(self, map: Option<&'a Map>) -> Self {
+        Self { map, ..self }
     }
 
     /// Number of examples.
@@ -120,24 +129,69 @@ impl<'a> Examples<'a> {
                 LabelsView::U8(labels) => LabelsView::U8(&labels[range]),
                 LabelsView::U16(labels) => LabelsView::U16(&labels[range]),
             },
-            shape: self.shape,
+            ..*self
         }
     }
 
-    /// Reads `range` from the file it is mapped from, front to back, so that visiting it in any order
-    /// afterwards does not wait for the disk. Costs next to nothing for what is in memory already.
-    ///
-    /// # Panics
-    /// If `range` reaches past the last example.
-    pub fn prefetch(&self, range: Range<usize>) {
-        /// The smallest pages there are; of larger ones some bytes more are looked at.
-        const PAGE: usize = 4096;
-        let bytes: &[u8] = match self.slice(range).features {
+    /// Whether the features are a view of a file, whose pages the system reads and drops as it goes.
+    pub fn is_mapped(&self) -> bool {
+        self.map.is_some()
+    }
+
+    /// The bytes of all features.
+    pub fn feature_bytes(&self) -> &'a [u8] {
+        match self.features {
             FeaturesView::U8(pixels) => pixels,
             FeaturesView::F32(numbers) => bytemuck::cast_slice(numbers),
-        };
-        let touched = bytes.iter().step_by(PAGE).fold(0u8, |all, byte| all ^ byte);
-        std::hint::black_box(touched);
+        }
+    }
+
+    /// Reads the features of `runs` from the file they are mapped from, each front to back and the
+    /// next already asked for, so that visiting them in any order afterwards does not wait for the
+    /// disk. Costs next to nothing for what is in memory already.
+    ///
+    /// # Panics
+    /// If a run reaches past the last example.
+    pub fn prefetch(&self, runs: &[Range<usize>]) {
+        /// The smallest pages there are; of larger ones some bytes more are looked at.
+        const PAGE: usize = 4096;
+        let Some(map) = self.map else { return };
+        let mut later = runs.iter().map(|run| self.slice(run.clone()).feature_bytes());
+        let mut next = later.next();
+        if let Some(first) = next {
+            map.will_need(first);
+        }
+        while let Some(bytes) = next {
+            next = later.next();
+            if let Some(next) = next {
+                map.will_need(next);
+            }
+            let touched = bytes.iter().step_by(PAGE).fold(0u8, |all, byte| all ^ byte);
+            std::hint::black_box(touched);
+        }
+    }
+
+    /// Tells the system that the features will be read soon, if they are mapped. It reads ahead.
+    pub fn will_need(&self) {
+        if let Some(map) = self.map {
+            map.will_need(self.feature_bytes());
+        }
+    }
+
+    /// Drops the features from memory, if they are mapped from a file: they are read again when
+    /// somebody looks at them.
+    pub fn release(&self) {
+        if let Some(map) = self.map {
+            map.release(self.feature_bytes());
+        }
+    }
+
+    /// Asks whether the file that the features are mapped from is as it was when it was opened.
+    ///
+    /// # Errors
+    /// See [`Map::check_unchanged`].
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        self.map.map_or(Ok(()), Map::check_unchanged)
     }
 
     /// Splits off the last `fraction` of the examples for validation, as Keras does: before any

@@ -43,7 +43,7 @@ pub use examples::{Examples, FeaturesView, LabelsView};
 pub use formats::ReadOptions;
 pub use inspect::{Inspection, PartStatistics};
 pub use list::{Found, Listed, list};
-pub use map::{Bytes, Map};
+pub use map::{Bytes, Map, survive_lost_pages};
 pub use order::{BlockShuffle, mix, shuffle};
 pub use part::Part;
 pub use search::Search;

@@ -62,21 +62,28 @@ impl BlockShuffle {
         Some(Self { block, window: (examples / block).max(1) })
     }
 
-    /// Writes the order of `epoch`, a permutation of `0..order.len()`, into `order`.
+    /// Makes `order` the order of `epoch`, a permutation of `0..len`.
     ///
     /// # Panics
     /// If `block` or `window` is zero.
-    pub fn shuffle(&self, order: &mut [u32], seed: u64, epoch: u64) {
-        let mut rest = order;
-        for (number, window) in self.windows(rest.len(), seed, epoch).into_iter().enumerate() {
-            let size = window.iter().map(ExactSizeIterator::len).sum();
-            let (slots, after) = rest.split_at_mut(size);
-            for (slot, example) in slots.iter_mut().zip(window.into_iter().flatten()) {
-                *slot = example as u32;
-            }
-            permute(slots, seed, epoch ^ mix(number as u64 + 1));
-            rest = after;
+    pub fn shuffle(&self, order: &mut Vec<u32>, len: usize, seed: u64, epoch: u64) {
+        order.clear();
+        for (number, runs) in self.windows(len, seed, epoch).iter().enumerate() {
+            Self::shuffle_window(order, runs, number, seed, epoch);
         }
+    }
+
+    /// Appends the order of a window, the one of this number in [`Self::windows`], to `order`.
+    pub fn shuffle_window(
+        order: &mut Vec<u32>,
+        runs: &[Range<usize>],
+        number: usize,
+        seed: u64,
+        epoch: u64,
+    ) {
+        let start = order.len();
+        order.extend(runs.iter().cloned().flatten().map(|example| example as u32));
+        permute(&mut order[start..], seed, epoch ^ mix(number as u64 + 1));
     }
 
     /// The runs of examples that each window of `epoch` consists of, window after window.
@@ -151,8 +158,8 @@ mod tests {
         assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
     fn blocks(length: usize, block: usize, window: usize, epoch: u64) -> Vec<u32> {
-        let mut order = vec![u32::MAX; length];
-        BlockShuffle { block, window }.shuffle(&mut order, 3, epoch);
+        let mut order = vec![u32::MAX; 5];
+        BlockShuffle { block, window }.shuffle(&mut order, length, 3, epoch);
         order
     }
 

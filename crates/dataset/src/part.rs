@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::idx::{ElementType, Idx};
-use crate::map::Bytes;
+use crate::map::{Bytes, Map};
 use crate::{Error, Examples, FeaturesView, LabelsView};
 
 /// The training or the test examples of a data set.
@@ -47,9 +47,9 @@ impl Features {
     /// # Errors
     /// If one is not finite.
     pub(crate) fn numbers(path: &Path, bytes: Bytes, start: usize) -> Result<Self, Error> {
-        match bytemuck::try_cast_slice(&bytes[start..]) {
+        match bytemuck::try_cast_slice::<u8, f32>(&bytes[start..]) {
             Ok(values) => {
-                check_finite(path, values)?;
+                check_finite(path, values, bytes.map())?;
                 let end = bytes.len();
                 Ok(Self::Mapped(bytes, start..end))
             }
@@ -138,6 +138,10 @@ impl Part {
 
     /// The examples, as training, evaluation and prediction read them; no copy.
     pub fn examples(&self) -> Examples<'_> {
+        let map = match &self.features {
+            Features::U8(bytes, _) | Features::Mapped(bytes, _) => bytes.map(),
+            Features::F32(_) => None,
+        };
         let features = match &self.features {
             Features::U8(bytes, range) => FeaturesView::U8(&bytes[range.clone()]),
             Features::Mapped(bytes, range) => {
@@ -145,7 +149,7 @@ impl Part {
             }
             Features::F32(values) => FeaturesView::F32(values),
         };
-        Examples::new(features, self.labels.view(), &self.shape)
+        Examples::new(features, self.labels.view(), &self.shape).mapped(map)
     }
 
     /// Number of examples.
@@ -288,18 +292,23 @@ pub(crate) fn check_counts(
 
 /// `values`, if none is infinite or not a number.
 pub(crate) fn finite(path: &Path, values: Vec<f32>) -> Result<Vec<f32>, Error> {
-    check_finite(path, &values)?;
+    check_finite(path, &values, None)?;
     Ok(values)
 }
 
-fn check_finite(path: &Path, values: &[f32]) -> Result<(), Error> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => {
-            let found = values[index].to_string();
-            Err(Error::invalid(path, format!("feature {index}"), found, "a finite number"))
+/// A file may be larger than memory: it is looked at piece by piece.
+fn check_finite(path: &Path, values: &[f32], map: Option<&Map>) -> Result<(), Error> {
+    const PIECE: usize = 16 << 20;
+    for (n, piece) in values.chunks(PIECE).enumerate() {
+        if let Some(at) = piece.iter().position(|v| !v.is_finite()) {
+            let (field, found) = (format!("feature {}", n * PIECE + at), piece[at].to_string());
+            return Err(Error::invalid(path, field, found, "a finite number"));
+        }
+        if let Some(map) = map.filter(|_| values.len() > PIECE) {
+            map.release(bytemuck::cast_slice(&values[..n * PIECE + piece.len()]));
         }
     }
+    Ok(())
 }
 
 /// Labels of any number type as class numbers.

@@ -101,7 +101,7 @@ impl Search {
             }
         }
         let remedy = format!(
-            "get it with `trainer data get {0}`, or put its four files (train-images-idx3-ubyte, \
+            "get it with `trainer data get {0}` (or add --download), or put its four files (train-images-idx3-ubyte, \
              ..., raw or .gz) into {1}",
             known.name,
             Path::new("data").join(known.name).display()

@@ -17,6 +17,10 @@ pub struct Fit {
     pub seed: u64,
     /// Threads; 0 means all processors available.
     pub threads: usize,
+    /// Bytes of features that may be in memory at a time, half of the machine's (or the control
+    /// group's) if `None`. A mapped file with more of them is streamed: see [`Fit::streaming`]. Has
+    /// no say about what is in memory already.
+    pub memory: Option<u64>,
 }
 
 impl Default for Fit {
@@ -29,6 +33,7 @@ impl Default for Fit {
             shuffle: true,
             seed: 0,
             threads: 0,
+            memory: None,
         }
     }
 }
@@ -49,5 +54,10 @@ impl Progress {
     pub(crate) fn set(&self, epoch: usize, step: usize) {
         self.epoch.store(epoch, Ordering::Relaxed);
         self.step.store(step, Ordering::Relaxed);
+    }
+
+    /// One more step of the epoch is done. Called by one thread.
+    pub(crate) fn step(&self) {
+        self.step.store(self.step.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }

@@ -12,7 +12,7 @@ use crate::optimizer::State;
 use crate::predictor::Predictor;
 use crate::{
     EpochReport, Error, Evaluation, Fit, History, Layer, Loss, Optimizer, Parameters, Phase,
-    Progress,
+    Progress, Streaming, stream,
 };
 
 /// A stack of layers, described but not yet built.
@@ -107,7 +107,8 @@ impl Model {
     /// # Errors
     /// [`Error::Invalid`] for settings that cannot work, [`Error::Mismatch`] for examples of
     /// another shape or with labels beyond the last layer's units, [`Error::NotFinite`] if the loss
-    /// stops being a number; the parameters are then those of the last epoch that ended well.
+    /// stops being a number, [`Error::File`] if a file that is streamed was changed; the parameters
+    /// are then those of the last epoch that ended well.
     pub fn fit_with(
         &mut self,
         examples: Examples<'_>,
@@ -135,16 +136,27 @@ impl Model {
             settings.batch_size,
             pool,
         );
-        let mut order: Vec<u32> = (0..train.len() as u32).collect();
+        let streaming = settings.streaming(&examples);
+        let mut order: Vec<u32> = match streaming {
+            Some(_) => Vec::new(),
+            None => (0..train.len() as u32).collect(),
+        };
         let steps = train.len().div_ceil(settings.batch_size);
         let mut history = History::default();
         for epoch in 1..=settings.epochs {
             progress.set(epoch, 0);
             let start = Instant::now();
-            if settings.shuffle {
-                dataset::shuffle(&mut order, settings.seed, epoch as u64);
-            }
-            let totals = engine.epoch(train, &order, self.state.steps, epoch, progress);
+            let steps_before = self.state.steps;
+            let (totals, profile) = if let Some(Streaming { shuffle, .. }) = streaming {
+                let number = (settings.seed, epoch as u64);
+                stream::epoch(&engine, train, shuffle, number, steps_before, progress)?
+            } else {
+                if settings.shuffle {
+                    dataset::shuffle(&mut order, settings.seed, epoch as u64);
+                }
+                let totals = engine.epoch(train, &order, steps_before, progress);
+                (totals, engine.profile())
+            };
             let time = start.elapsed();
             if let Some((step, loss)) = totals.failed {
                 return Err(Error::NotFinite { epoch, step, loss: loss as f32 });
@@ -164,7 +176,7 @@ impl Model {
                 samples: train.len(),
                 steps,
                 flops: self.network.flops_per_example() * train.len() as f64,
-                profile: engine.profile(),
+                profile,
             };
             history.epochs.push(report);
             if on_epoch(&report).is_break() {

@@ -5,7 +5,7 @@ mod images;
 pub mod npy;
 pub mod npz;
 pub mod png;
-mod target;
+pub(crate) mod target;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -327,32 +327,41 @@ pub(crate) fn classes_path(path: &Path) -> PathBuf {
 /// If `target` cannot be written or is a folder with something in it, or the data do not fit the
 /// format (rows of numbers as images, say). What was there before stays as it was.
 pub fn write(set: &Dataset, format: Format, target: &Path) -> Result<(), Error> {
-    match format {
-        Format::Npz => {
-            npz::write(target, &set.train, &set.test)?;
-            target::write_classes(&classes_path(target), &set.classes)
-        }
+    let written = match format {
+        Format::Npz => npz::write(target, set)
+            .and_then(|()| target::write_classes(&classes_path(target), &set.classes)),
         _ => target::new_folder(target, |folder| {
             target::write_classes(&folder.join("classes.txt"), &set.classes)?;
             for (part, test) in [(&set.train, false), (&set.test, true)] {
-                let name = if test { "test" } else { "train" };
-                match format {
-                    Format::Idx => target::write_idx(folder, part, test, false)?,
-                    Format::IdxGz => target::write_idx(folder, part, test, true)?,
-                    Format::Csv => {
-                        target::write_file(&folder.join(format!("{name}.csv")), |out| {
-                            csv::write(out, part)
-                        })?
-                    }
-                    Format::Images => images::write(&folder.join(name), part, &set.classes)?,
-                    Format::Npy | Format::Npz => {
-                        let path = |what| folder.join(format!("{what}_{name}.npy"));
-                        target::write_file(&path("x"), |out| npy::write_features(out, part))?;
-                        target::write_file(&path("y"), |out| npy::write_labels(out, part))?;
-                    }
-                }
+                write_part(part, test, format, folder, &set.classes)?;
             }
-            Ok(())
+            set.check_unchanged()
         }),
+    };
+    // A file that was cut short meanwhile is the reason of whatever else went wrong.
+    written.map_err(|error| set.check_unchanged().err().unwrap_or(error))
+}
+
+/// Writes a part in a format of more than one file.
+fn write_part(
+    part: &Part,
+    test: bool,
+    format: Format,
+    folder: &Path,
+    classes: &[String],
+) -> Result<(), Error> {
+    let name = if test { "test" } else { "train" };
+    match format {
+        Format::Idx => target::write_idx(folder, part, test, false),
+        Format::IdxGz => target::write_idx(folder, part, test, true),
+        Format::Csv => {
+            target::write_file(&folder.join(format!("{name}.csv")), |out| csv::write(out, part))
+        }
+        Format::Images => images::write(&folder.join(name), part, classes),
+        Format::Npy | Format::Npz => {
+            let path = |what| folder.join(format!("{what}_{name}.npy"));
+            target::write_file(&path("x"), |out| npy::write_features(out, part))?;
+            target::write_file(&path("y"), |out| npy::write_labels(out, part))
+        }
     }
 }

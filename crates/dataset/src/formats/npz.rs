@@ -10,7 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use super::npy::{self, Array};
 use crate::gzip::MAX_RATIO;
 use crate::map::regular_file_length;
-use crate::{Error, Part, write_atomically};
+use crate::{Dataset, Error, Part, write_atomically};
 
 /// The names that the four arrays go by: Keras's first, then MedMNIST's.
 const NAMES: [[&str; 4]; 2] = [
@@ -107,8 +107,11 @@ fn member(
 ///
 /// # Errors
 /// [`Error::Write`]; nothing is left half-written.
-pub(crate) fn write(path: &Path, train: &Part, test: &Part) -> Result<(), Error> {
-    write_atomically(path, |out| write_to(out, train, test))
+pub(crate) fn write(path: &Path, set: &Dataset) -> Result<(), Error> {
+    write_atomically(path, |out| {
+        write_to(out, &set.train, &set.test)?;
+        set.check_unchanged().map_err(io::Error::other)
+    })
 }
 
 /// As the npz files that [`formats::write`](super::write) writes, to any writer.

@@ -15,7 +15,7 @@ use crate::{Error, FeaturesView, LabelsView, Part, idx, write_atomically};
 ///
 /// # Errors
 /// If `target` is there and not an empty folder, or writing fails; then nothing is left.
-pub(super) fn new_folder(
+pub(crate) fn new_folder(
     target: &Path,
     fill: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -50,7 +50,7 @@ pub(super) fn new_folder(
 }
 
 /// Writes a file in a folder that is temporary itself.
-pub(super) fn write_file(
+pub(crate) fn write_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::catalogue::{DIGITS, FILE_NAMES, GLYPHS};
 use crate::folder::{self, Holding};
-use crate::formats::ReadOptions;
+use crate::formats::{ReadOptions, target};
 use crate::idx::{self, ElementType, Header};
 use crate::{Dataset, Error, Part, Search, write_atomically};
 use draw::Dice;
@@ -94,33 +94,40 @@ pub(crate) fn cached(search: &Search) -> Option<PathBuf> {
     matches!(folder::scan(&folder, GLYPHS), Holding::All(_)).then_some(folder)
 }
 
-/// Draws `train` and `test` glyphs into IDX files in `folder`, which is made if need be, without ever
-/// holding more than a few megabytes of them: for trying out data sets larger than memory.
+/// Draws `train` and `test` glyphs into IDX files in `folder`, without ever holding more than a few
+/// megabytes of them: for trying out data sets larger than memory.
+///
+/// `folder` must be new or empty, and appears only once everything is in it.
 ///
 /// # Errors
-/// [`Error::Write`]; no file is left half-written.
-///
-/// # Panics
-/// If either count is 2^32 or more.
+/// If `folder` is there and not an empty folder, a count is 0 or does not fit into 32 bits, or
+/// writing fails; then nothing is left.
 pub fn write_many(folder: &Path, train: u64, test: u64, seed: u64) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
-    let parts = [0..train, train..train + test];
-    for (range, names) in parts.into_iter().zip(FILE_NAMES.chunks_exact(2)) {
-        let count = (range.end - range.start) as usize;
-        let header = |dims: &[usize]| Header { element: ElementType::U8, dims: dims.to_vec() };
-        let mut labels = header(&[count]).to_bytes();
-        write_atomically(&folder.join(names[0]), |out| {
-            out.write_all(&header(&[count, SIDE, SIDE]).to_bytes())?;
-            for start in range.clone().step_by(AT_A_TIME) {
-                let some = generate(seed, start..(start + AT_A_TIME as u64).min(range.end));
-                out.write_all(&some.0)?;
-                labels.extend(some.1);
-            }
-            Ok(())
-        })?;
-        write_atomically(&folder.join(names[1]), |out| out.write_all(&labels))?;
+    for (count, part) in [(train, "training examples"), (test, "test examples")] {
+        if count == 0 || count > u64::from(u32::MAX) {
+            let expected = "1 to 4294967295";
+            return Err(Error::invalid(folder, part, count.to_string(), expected));
+        }
     }
-    Ok(())
+    target::new_folder(folder, |folder| {
+        let parts = [0..train, train..train + test];
+        for (range, names) in parts.into_iter().zip(FILE_NAMES.chunks_exact(2)) {
+            let count = (range.end - range.start) as usize;
+            let header = |dims: &[usize]| Header { element: ElementType::U8, dims: dims.to_vec() };
+            let mut labels = header(&[count]).to_bytes();
+            target::write_file(&folder.join(names[0]), |out| {
+                out.write_all(&header(&[count, SIDE, SIDE]).to_bytes())?;
+                for start in range.clone().step_by(AT_A_TIME) {
+                    let some = generate(seed, start..(start + AT_A_TIME as u64).min(range.end));
+                    out.write_all(&some.0)?;
+                    labels.extend(some.1);
+                }
+                Ok(())
+            })?;
+            target::write_file(&folder.join(names[1]), |out| out.write_all(&labels))?;
+        }
+        Ok(())
+    })
 }
 
 fn open(folder: &Path) -> Result<Dataset, Error> {

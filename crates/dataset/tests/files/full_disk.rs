@@ -62,6 +62,11 @@ fn a_conversion_that_does_not_fit_leaves_the_disk_as_it_was() {
         assert_eq!(disk.names(), ["old.npz"], "{format}");
     }
     assert_eq!(fs::read(disk.path("old.npz")).unwrap(), b"old");
+    let target = disk.path("drawn");
+    let error = dataset::glyphs::write_many(&target, 500, 1, 1).unwrap_err().to_string();
+    assert!(error.contains("No space left"), "{error}");
+    assert!(error.starts_with(&target.display().to_string()), "{error}");
+    assert_eq!(disk.names(), ["old.npz"]);
 }
 
 #[test]

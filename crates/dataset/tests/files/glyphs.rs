@@ -75,6 +75,14 @@ fn as_many_as_asked_for_are_written_a_few_at_a_time() {
     });
     assert!([both[0].0, both[1].0].concat() == pixels);
     assert_eq!([both[0].1, both[1].1].concat(), labels);
+    // A folder with something in it is left alone.
+    let error = dataset::glyphs::write_many(&target, 5, 5, 9).unwrap_err();
+    assert!(error.to_string().contains("a new or an empty folder"), "{error}");
+    assert_eq!(Dataset::open(&target).unwrap().train.len(), 10_000);
+    for (train, test) in [(0, 5), (5, 0), (1 << 32, 5)] {
+        let error = dataset::glyphs::write_many(&folder.path("no"), train, test, 9).unwrap_err();
+        assert!(error.to_string().contains("expected 1 to 4294967295"), "{error}");
+    }
 }
 
 #[test]

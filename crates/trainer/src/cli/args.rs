@@ -50,6 +50,8 @@ pub enum DataCommand {
     Convert(ConvertArgs),
     /// Split a data set anew into training and test, class by class
     Split(SplitArgs),
+    /// Draw as many synthetic digits as asked for into IDX files, 784 bytes each
+    Generate(GenerateArgs),
 }
 
 /// Which data set.
@@ -65,6 +67,9 @@ pub struct DataArgs {
     /// Folder to look for data sets in, before $FLATIRON_DATA, ./data and the cache
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
+    /// Fetch the data set, as `trainer data get` does, if it is not here
+    #[arg(long)]
+    pub download: bool,
     /// Column of a CSV file that holds the labels: its name, or its number from 0
     #[arg(long, value_name = "COLUMN", help_heading = "Reading your own data")]
     pub label_column: Option<String>,
@@ -139,6 +144,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = values::threads)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub threads: Option<usize>,
+    /// Memory for the data, such as 2GiB or 500MiB: larger files are read in blocks as they are
+    /// trained on [default: half of what there is]
+    #[arg(long, value_name = "SIZE", value_parser = values::memory, help_heading = "Training")]
+    #[arg(allow_hyphen_values = true)]
+    pub memory: Option<u64>,
     /// Stop when the validation accuracy reaches this, and say how long it took
     #[arg(long, value_name = "FRACTION", value_parser = values::accuracy)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
@@ -185,7 +195,7 @@ pub struct PredictArgs {
     #[arg(value_parser = values::image_number, allow_negative_numbers = true)]
     pub index: Vec<usize>,
     /// PNG file of any size, grey or in colour
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "data_flag", "data_dir"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "data_flag", "data_dir", "download"])]
     pub image: Option<PathBuf>,
     /// Swap light and dark in the PNG file, for ink on paper
     #[arg(long, conflicts_with = "index")]
@@ -265,6 +275,25 @@ pub struct SplitArgs {
     pub to: dataset::formats::Format,
     /// Where to write: a file for npz, else a folder that is new or empty
     #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Training examples
+    #[arg(long, value_name = "N", default_value = "60000", value_parser = values::examples)]
+    #[arg(allow_hyphen_values = true)]
+    pub train: u32,
+    /// Test examples
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = values::examples)]
+    #[arg(allow_hyphen_values = true)]
+    pub test: u32,
+    /// Seed of the drawing; 1 is that of the data set `glyphs`
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::seed)]
+    #[arg(allow_hyphen_values = true)]
+    pub seed: u64,
+    /// Where to write: a folder that is new or empty
+    #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
 }
 

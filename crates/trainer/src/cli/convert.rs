@@ -1,4 +1,4 @@
-//! `trainer data convert` and `trainer data split`: a data set written anew.
+//! `trainer data convert`, `trainer data split` and `trainer data generate`: data sets written.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use dataset::Dataset;
 use dataset::formats::{self, Format};
+use dataset::glyphs;
 use trainer::format::grouped;
 
-use super::args::{ConvertArgs, SplitArgs};
+use super::args::{ConvertArgs, GenerateArgs, SplitArgs};
 use super::data;
 
 pub fn run(args: ConvertArgs) -> Result<()> {
@@ -19,6 +20,18 @@ pub fn run(args: ConvertArgs) -> Result<()> {
 pub fn split(args: SplitArgs) -> Result<()> {
     let set = data::open(&args.data)?.resplit(args.test, args.seed)?;
     write(&set, args.to, &args.out)
+}
+
+pub fn generate(args: GenerateArgs) -> Result<()> {
+    glyphs::write_many(&args.out, args.train.into(), args.test.into(), args.seed)?;
+    writeln!(
+        io::stdout(),
+        "synthetic digits in {}: {} training, {} test examples",
+        args.out.display(),
+        grouped(args.train.into()),
+        grouped(args.test.into())
+    )?;
+    Ok(())
 }
 
 fn write(set: &Dataset, format: Format, out: &Path) -> Result<()> {

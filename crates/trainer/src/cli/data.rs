@@ -9,7 +9,7 @@ use trainer::format::tuple;
 
 use super::args::DataArgs;
 use super::failure::UsageError;
-use super::note;
+use super::{data_get, note};
 
 /// What is trained on where nothing is named and this one is found.
 const FIRST_CHOICE: &str = "mnist";
@@ -26,14 +26,26 @@ pub fn open(args: &DataArgs) -> Result<Dataset> {
         resize: args.resize,
         ..ReadOptions::default()
     };
-    let find = |name: &str| Dataset::find_with(name, &search, &options);
+    let find = |name: &str| -> Result<Dataset> {
+        match dataset::lookup(name) {
+            Some(known) if args.download && !known.is_synthetic() => {
+                // The folder to look in is the folder to fetch into, and may be new.
+                let is_new = args.data_dir.as_ref().is_some_and(|folder| !folder.exists());
+                if is_new || search.locate(known.name)?.is_none() {
+                    data_get::download(known.name, args.data_dir.clone())?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Dataset::find_with(name, &search, &options)?)
+    };
     let set = match args.data.as_ref().or(args.data_flag.as_ref()) {
         Some(name) => find(name)?,
-        None if search.locate(FIRST_CHOICE)?.is_some() => find(FIRST_CHOICE)?,
+        None if args.download || search.locate(FIRST_CHOICE)?.is_some() => find(FIRST_CHOICE)?,
         None => {
             note(
                 "MNIST is not here, so this runs on glyphs, a built-in synthetic data set of \
-                 drawn digits; `trainer data get mnist` fetches MNIST",
+                 drawn digits; `trainer data get mnist` (or --download) fetches MNIST",
             );
             find(dataset::GLYPHS)?
         }

@@ -20,13 +20,12 @@ pub fn run(args: GetArgs) -> Result<()> {
     let sources: Vec<Source> =
         args.names.iter().map(|name| fetch::source(name)).collect::<Result<_, _>>()?;
     for source in &sources {
-        get(source, &args)?;
+        get(source, &args, &mut io::stdout().lock())?;
     }
     Ok(())
 }
 
-fn get(source: &Source, args: &GetArgs) -> Result<()> {
-    let mut out = io::stdout().lock();
+fn get(source: &Source, args: &GetArgs, out: &mut impl Write) -> Result<()> {
     if !args.quiet {
         let about = lookup(&source.name).map_or("", |known| known.about);
         writeln!(out, "{}: {about}", source.name)?;
@@ -34,7 +33,7 @@ fn get(source: &Source, args: &GetArgs) -> Result<()> {
     let root = match here(source, args)? {
         Here::Whole(files) => {
             for file in &files {
-                report(&mut out, file, args.quiet)?;
+                report(out, file, args.quiet)?;
             }
             return Ok(());
         }
@@ -51,7 +50,7 @@ fn get(source: &Source, args: &GetArgs) -> Result<()> {
     let set = fetch::get(source, &settings, &mut |event| {
         line.show(event);
         if let Event::Placed { file } = event {
-            let result = line.0.suspend(|| report(&mut out, file, args.quiet));
+            let result = line.0.suspend(|| report(out, file, args.quiet));
             written = std::mem::replace(&mut written, Ok(())).and(result);
         }
     });
@@ -65,6 +64,20 @@ fn get(source: &Source, args: &GetArgs) -> Result<()> {
         writeln!(out, "in {}", set.folder.display())?;
     }
     Ok(())
+}
+
+/// Fetches the known data set `name` for a command that needs it, as `trainer data get` would.
+/// What is done is told on standard error: standard output is the command's.
+pub fn download(name: &str, data_dir: Option<PathBuf>) -> Result<()> {
+    let source = fetch::source(name)?;
+    let args = GetArgs {
+        names: Vec::new(),
+        data_dir,
+        torchvision: Vec::new(),
+        offline: false,
+        quiet: false,
+    };
+    get(&source, &args, &mut io::stderr().lock())
 }
 
 /// What is here already.

@@ -16,7 +16,9 @@ pub fn run(args: InspectArgs) -> Result<()> {
     let set = data::open(&args.data)?;
     let mut out = io::stdout().lock();
     write(&mut out, &set)?;
-    statistics(&mut out, &set.inspect())?;
+    let statistics = set.inspect();
+    set.check_unchanged()?;
+    write_statistics(&mut out, &statistics)?;
     Ok(())
 }
 
@@ -25,7 +27,9 @@ pub fn verify(args: InspectArgs) -> Result<()> {
     let set = data::open(&args.data)?;
     let mut out = io::stdout().lock();
     let mut wrong = Vec::new();
-    for array in set.verify() {
+    let arrays = set.verify();
+    set.check_unchanged()?;
+    for array in arrays {
         let verdict = match array.verdict {
             Verdict::Published => "as published".to_owned(),
             Verdict::NoneKnown => "whole; no published hash is known".to_owned(),
@@ -50,7 +54,7 @@ pub fn verify(args: InspectArgs) -> Result<()> {
 /// How a number about a part is shown.
 type Show = fn(&PartStatistics) -> String;
 
-fn statistics(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
+fn write_statistics(out: &mut impl Write, inspection: &Inspection) -> io::Result<()> {
     let Inspection { train, test, test_in_train } = inspection;
     writeln!(out, "\n{:<24}{:>14}{:>14}", "", "train", "test")?;
     let mut row =

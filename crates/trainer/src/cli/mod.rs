@@ -63,6 +63,7 @@ fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 
 fn execute(command: Command, started: Instant) -> Result<()> {
     check_isa()?;
+    dataset::survive_lost_pages();
     match command {
         Command::Train(args) => train::run(args, started),
         Command::Evaluate(args) => evaluate::run(args),
@@ -79,6 +80,7 @@ fn execute(command: Command, started: Instant) -> Result<()> {
         Command::Data(DataCommand::Verify(args)) => inspect::verify(args),
         Command::Data(DataCommand::Convert(args)) => convert::run(args),
         Command::Data(DataCommand::Split(args)) => convert::split(args),
+        Command::Data(DataCommand::Generate(args)) => convert::generate(args),
     }
 }
 

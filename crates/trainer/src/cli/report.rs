@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use dataset::Dataset;
+use dataset::{BlockShuffle, Dataset};
 use serde::Serialize;
-use trainer::format::{grouped, tuple};
-use trainer::{EpochReport, Evaluation, History, Model, Optimizer};
+use trainer::format::{bytes, grouped, tuple};
+use trainer::{EpochReport, Evaluation, History, Model, Optimizer, Streaming};
 
 use super::profile;
 use super::settings::{Output, TrainSettings};
@@ -20,6 +20,31 @@ pub struct RunResult {
     pub threads: usize,
     pub isa: &'static str,
     pub weights_hash: String,
+    pub shuffle: Shuffle,
+}
+
+/// How the examples of an epoch were put in order.
+#[derive(Clone, Copy, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Shuffle {
+    /// All of them together.
+    Full,
+    /// Neighbours in blocks of `block`, the blocks of a window of `window` together, so as to need
+    /// no more than `memory` bytes of them at a time.
+    Blocks { block: usize, window: usize, memory: u64 },
+}
+
+impl From<Option<Streaming>> for Shuffle {
+    fn from(streaming: Option<Streaming>) -> Self {
+        streaming.map_or(
+            Self::Full,
+            |Streaming { shuffle: BlockShuffle { block, window }, memory }| Self::Blocks {
+                block,
+                window,
+                memory,
+            },
+        )
+    }
 }
 
 #[derive(Serialize)]
@@ -89,6 +114,19 @@ impl<W: Write> Reporter<W> {
             count(settings.fit.batch_size),
             settings.fit.seed
         )?;
+        let examples = set.train.examples();
+        if let Shuffle::Blocks { block, window, memory } = settings.fit.streaming(&examples).into()
+        {
+            writeln!(
+                out,
+                "shuffle   blocks of {}, {} of them together: {} of data, {} of memory for them \
+                 (--memory)",
+                count(block),
+                count(window),
+                bytes(examples.feature_bytes().len() as u64),
+                bytes(memory)
+            )?;
+        }
         let threads = settings.fit.threads;
         let noun = if threads == 1 { "thread" } else { "threads" };
         writeln!(out, "machine   {threads} {noun}, {}\n", kernels::Isa::best())?;
@@ -264,12 +302,20 @@ mod tests {
             threads: 2,
             isa: "avx2",
             weights_hash: "ab".to_owned(),
+            shuffle: Shuffle::Full,
         };
         let line = text(output, |reporter| reporter.finish(&result, 10, 1.0).unwrap());
         let expected = r#"{"test_loss":0.5,"test_accuracy":0.75,"seconds":2.0,"threads":2,"#
             .to_owned()
-            + r#""isa":"avx2","weights_hash":"ab"}"#;
+            + r#""isa":"avx2","weights_hash":"ab","shuffle":{"kind":"full"}}"#;
         assert_eq!(line.trim_end(), expected);
+        let shuffle = BlockShuffle { block: 64, window: 16 };
+        let blocks = Shuffle::from(Some(Streaming { shuffle, memory: 4096 }));
+        let line = text(output, |reporter| {
+            reporter.finish(&RunResult { shuffle: blocks, ..result }, 10, 1.0).unwrap();
+        });
+        let expected = r#""shuffle":{"kind":"blocks","block":64,"window":16,"memory":4096}}"#;
+        assert!(line.trim_end().ends_with(expected), "{line}");
     }
 
     #[test]
@@ -283,6 +329,7 @@ mod tests {
                 threads: 2,
                 isa: "avx2",
                 weights_hash: String::new(),
+                shuffle: Shuffle::Full,
             };
             reporter.finish(&result, 10_000, 1.0).unwrap();
             reporter.saved("model".as_ref()).unwrap();

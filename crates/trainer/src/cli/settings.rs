@@ -61,6 +61,7 @@ impl TrainSettings {
                 validation_split: args.validation_split,
                 seed: args.seed,
                 threads,
+                memory: args.memory,
                 ..Fit::default()
             },
             until_accuracy: args.until_accuracy,

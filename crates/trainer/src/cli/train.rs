@@ -70,6 +70,7 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         threads: settings.fit.threads,
         isa: kernels::Isa::best().name(),
         weights_hash: model.parameters().sha256(),
+        shuffle: settings.fit.streaming(&set.train.examples()).into(),
     };
     if let Some(target) = settings.until_accuracy {
         reporter.reached(target, reached)?;

@@ -35,6 +35,14 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of examples, as many as a data set can have.
+pub fn examples(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("expected a whole number from 1 to {}", u32::MAX)),
+        Ok(number) => Ok(number),
+    }
+}
+
 /// The number of a test image.
 pub fn image_number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| {
@@ -95,6 +103,23 @@ pub fn accuracy(text: &str) -> Result<f64, String> {
         Ok(accuracy) if accuracy > 0.0 && accuracy <= 1.0 => Ok(accuracy),
         _ => Err("expected an accuracy above 0 and up to 1, such as 0.98".to_owned()),
     }
+}
+
+/// A number of bytes: `2GiB`, `500M`, `1048576`. All units are powers of 1,024.
+pub fn memory(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kb" | "kib" => Some(1 << 10),
+        "m" | "mb" | "mib" => Some(1 << 20),
+        "g" | "gb" | "gib" => Some(1 << 30),
+        "t" | "tb" | "tib" => Some(1u64 << 40),
+        _ => None,
+    };
+    let number = text[..digits].parse::<u64>().ok().filter(|&number| number > 0);
+    unit.zip(number)
+        .and_then(|(unit, number)| number.checked_mul(unit))
+        .ok_or_else(|| "expected a number of bytes, such as 500MiB or 2GiB".to_owned())
 }
 
 /// Rows and columns of an image, `28x28`.
@@ -198,6 +223,17 @@ mod tests {
         assert_eq!(validation_split("0.999"), Ok(0.999));
         for bad in ["1", "-0.1", "nan"] {
             assert!(momentum(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_memory() {
+        assert_eq!(memory("4096"), Ok(4096));
+        assert_eq!(memory("2GiB"), Ok(2 << 30));
+        assert_eq!(memory("500 M"), Ok(500 << 20));
+        assert_eq!(memory("1kb"), Ok(1024));
+        for bad in ["", "GiB", "0", "-1", "1.5G", "2 gigs", "99999999999999999999", "99999999T"] {
+            assert!(memory(bad).unwrap_err().contains("such as 500MiB"), "{bad}");
         }
     }
 

@@ -173,13 +173,13 @@ pub(crate) fn evaluate(
     examples: Examples<'_>,
 ) -> Evaluation {
     let weights = Weights::new(parameters);
-    let sums: Vec<(f64, usize)> = chunks(&examples)
-        .into_par_iter()
-        .map_init(
+    let mut sums: Vec<(f64, usize)> = Vec::with_capacity(examples.len().div_ceil(CHUNK));
+    in_pieces(examples, |piece| {
+        sums.par_extend(chunks(&piece).into_par_iter().map_init(
             || Forward::new(network, batch_of(&examples, CHUNK), CHUNK),
             |forward, chunk| forward.evaluate(network, &weights, chunk),
-        )
-        .collect();
+        ));
+    });
     let loss: f64 = sums.iter().map(|sum| sum.0).sum();
     let correct: usize = sums.iter().map(|sum| sum.1).sum();
     let len = examples.len().max(1) as f64;
@@ -206,6 +206,26 @@ pub(crate) fn predict(
         },
     );
     all
+}
+
+/// Hands `examples` to `each` in stretches of whole chunks that are in memory one after the other: a
+/// file may be larger than memory.
+fn in_pieces<'a>(examples: Examples<'a>, mut each: impl FnMut(Examples<'a>)) {
+    const PIECE: usize = 64 << 20;
+    let bytes = examples.feature_bytes().len();
+    if bytes <= PIECE {
+        return each(examples);
+    }
+    let chunk = CHUNK * (bytes / examples.len());
+    let len = CHUNK * (PIECE / chunk).max(1);
+    for start in (0..examples.len()).step_by(len) {
+        let end = (start + len).min(examples.len());
+        let piece = examples.slice(start..end);
+        piece.will_need();
+        each(piece);
+        // With all before it: reading one piece may have brought in the end of another.
+        examples.slice(0..end).release();
+    }
 }
 
 fn chunks<'a>(examples: &Examples<'a>) -> Vec<Examples<'a>> {

@@ -147,13 +147,17 @@ impl Engine {
         &self.pool
     }
 
+    /// Examples a step.
+    pub(crate) fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
     /// Trains one pass over `examples` in `order`, after `steps_before` steps of earlier epochs.
     pub(crate) fn epoch(
         &self,
         examples: Examples<'_>,
         order: &[u32],
         steps_before: u64,
-        epoch: usize,
         progress: &Progress,
     ) -> Totals {
         let barrier = Barrier::new(self.own.len());
@@ -192,7 +196,7 @@ impl Engine {
                 if context.index() == 0 {
                     let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
                     let loss = self.add_up(&mut totals);
-                    progress.set(epoch, index + 1);
+                    progress.step();
                     if !loss.is_finite() {
                         totals.failed = Some((index + 1, loss / rows.len() as f64));
                         // Seen by all after the next barrier, which orders it.

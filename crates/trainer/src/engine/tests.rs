@@ -34,7 +34,7 @@ fn panic_of_epoch(threads: usize, order: Vec<u32>, labels: [u8; EXAMPLES]) -> Op
         let network = Network { widths, hidden, head: Head::SoftmaxCrossEntropy };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let engine = Engine::new(network, optimizer, &parameters, &state, &examples, BATCH, pool);
-        let epoch = || engine.epoch(examples, &order, 0, 1, &Progress::default());
+        let epoch = || engine.epoch(examples, &order, 0, &Progress::default());
         let panic = catch_unwind(AssertUnwindSafe(epoch)).err().map(|panic| message(&*panic));
         sender.send(panic).unwrap();
     });

@@ -38,13 +38,13 @@ fn without_a_cache_and_without_network_the_way_out_is_told() {
     assert_eq!(dir.contents(), [""; 0]);
 }
 
-/// Every mirror is behind this proxy, which connects to nothing: no name leaves this machine.
-#[test]
-fn a_proxy_that_refuses_is_asked_once_for_each_mirror() {
+/// A proxy that connects to nothing, so that no name leaves this machine: its address, and what it
+/// is asked for the first so many times.
+fn refusing_proxy(times: usize) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
     let asked = thread::spawn(move || {
-        (0..3)
+        (0..times)
             .map(|_| {
                 let (mut stream, _) = listener.accept().unwrap();
                 let lines = BufReader::new(&stream).lines().map(Result::unwrap);
@@ -52,8 +52,48 @@ fn a_proxy_that_refuses_is_asked_once_for_each_mirror() {
                 stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap();
                 head[0].clone()
             })
-            .collect::<Vec<_>>()
+            .collect()
     });
+    (proxy, asked)
+}
+
+/// The network is asked with `--download` and never without; where that fails, nothing is trained.
+#[test]
+fn a_known_set_that_is_not_here_is_fetched_where_that_is_asked_for() {
+    let dir = Dir::with_data();
+    dir.train_model();
+    let before = dir.contents();
+    for command in [
+        &["train", "mnist"][..],
+        &["evaluate", "model.safetensors", "mnist"],
+        &["data", "inspect", "mnist"],
+        &["train", "--data", "mnist", "--data-dir", "new"],
+        &["train"],
+    ] {
+        let (proxy, asked) = refusing_proxy(3);
+        let run = dir.trainer(command).args(&["--download"]);
+        let (said, error) = run.env("ALL_PROXY", &proxy).env("NO_PROXY", "").fails_midway(1);
+        assert_eq!(said, "", "what is fetched is told on standard error");
+        assert!(error.starts_with("could not get train-images-idx3-ubyte of mnist: "), "{error}");
+        assert!(asked.join().unwrap().iter().all(|line| line.starts_with("CONNECT ")));
+        assert_eq!(dir.contents(), before);
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let proxy = format!("http://{}", silent.local_addr().unwrap());
+    let run = dir.trainer(&["train", "mnist"]).env("ALL_PROXY", &proxy).env("NO_PROXY", "");
+    let error = run.fails(1);
+    assert!(error.contains("`trainer data get mnist` (or add --download)"), "{error}");
+    assert!(silent.accept().is_err(), "the network was asked");
+    // Of what is drawn or somebody's own there is nothing to fetch.
+    let run = dir.trainer(&["train", "small", "--download", "--epochs", "1", "--hidden", "2"]);
+    run.env("ALL_PROXY", &proxy).env("NO_PROXY", "").succeeds();
+    assert!(silent.accept().is_err(), "the network was asked");
+}
+
+#[test]
+fn a_proxy_that_refuses_is_asked_once_for_each_mirror() {
+    let (proxy, asked) = refusing_proxy(3);
     let dir = Dir::new();
     let run = dir.trainer(&["data", "get", "mnist"]).env("ALL_PROXY", &proxy).env("NO_PROXY", "");
     let (_, error) = run.fails_midway(1);
@@ -77,6 +117,14 @@ fn what_keras_has_is_copied_verified_and_found_by_the_other_commands() {
         let bytes = std::fs::read(real.join(format!("{file}.gz"))).unwrap();
         dir.write(&format!("{keras}/{file}.gz"), &bytes);
     }
+    // A copy in a cache is enough for --download, and comes first.
+    let train = ["train", "fashion-mnist", "--download", "--data-dir", "fetched", "--quiet"];
+    let run = dir.trainer(&train).args(&["--epochs", "1", "--hidden", "8"]);
+    let (said, notes) = run.succeeds_with_notes();
+    assert!(said.starts_with("test loss 0."), "{said}");
+    assert_eq!(notes.matches("sha256 verified, copied from Keras").count(), 4, "{notes}");
+    assert!(dir.path("fetched/fashion-mnist").join(FILES[0]).is_file());
+
     let get = ["data", "get", "Fashion_MNIST", "--offline"];
     let said = dir.trainer(&get).succeeds();
     assert_eq!(said.matches("sha256 verified, copied from Keras").count(), 4, "{said}");

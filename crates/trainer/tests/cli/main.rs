@@ -4,6 +4,7 @@ mod bad_data;
 mod bad_flags;
 mod bad_models;
 mod get;
+mod large;
 mod predict;
 mod train;
 mod util;

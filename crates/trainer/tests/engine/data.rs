@@ -28,7 +28,7 @@ pub enum Labels {
 pub struct Data {
     pub features: Features,
     pub labels: Labels,
-    shape: [usize; 1],
+    pub shape: [usize; 1],
 }
 
 impl Data {

@@ -8,4 +8,5 @@ mod keras;
 mod naive;
 mod not_finite;
 mod predictions;
+mod streaming;
 mod threads;
