@@ -27,6 +27,26 @@ fn a_second_call_goes_on_where_the_first_stopped() {
     }
 }
 
+/// Pixels that go dark with the second call: their weights go on as the optimizer's state has it.
+#[test]
+fn two_calls_on_halves_are_one_call_on_all() {
+    let mut data = Data::bytes(128, 30, 5, 12);
+    let Features::Bytes(bytes) = &mut data.features else { panic!() };
+    let dark = |i: &usize| i / 30 >= 64 && (4..12).contains(&(i % 30));
+    (0..bytes.len()).filter(dark).for_each(|i| bytes[i] = 0);
+    let all = data.examples();
+    for optimizer in OPTIMIZERS {
+        let settings = Fit { shuffle: false, threads: 2, ..Fit::default() };
+        let mut whole = classifier(&WIDTHS, optimizer);
+        let mut halves = whole.clone();
+        whole.fit(all, &settings).unwrap();
+        for half in [all.slice(0..64), all.slice(64..128)] {
+            halves.fit(half, &settings).unwrap();
+        }
+        assert_eq!(whole.parameters(), halves.parameters(), "{optimizer:?}");
+    }
+}
+
 /// Each epoch has the order of its number, and each call numbers its epochs from 1.
 #[test]
 fn the_order_of_an_epoch_is_that_of_its_seed_and_number() {

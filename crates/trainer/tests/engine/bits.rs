@@ -1,6 +1,7 @@
 //! The trained weights have the same bits for any number of threads, and on AVX2 and AVX-512.
 
 use std::env;
+use std::io::{self, Write};
 use std::process::Command;
 
 use kernels::Isa;
@@ -141,7 +142,8 @@ fn avx2_and_avx512_train_the_same_bits() {
                 !required.split(',').any(|name| name.trim() == isa),
                 "KERNELS_REQUIRE names {isa}: not available"
             );
-            eprintln!("skipped: this processor has no {isa}, so its bits cannot be compared");
+            #[expect(clippy::explicit_write, reason = "the runner swallows what eprintln! prints")]
+            writeln!(io::stderr(), "skipped: the bits of {isa}: this processor lacks it").unwrap();
             return;
         }
     }
