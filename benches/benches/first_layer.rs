@@ -6,7 +6,7 @@ mod settings;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::gemm::{Epilogue, Gemm};
-use kernels::panels::{Batch, Panels};
+use kernels::panels::{Ahead, Batch, Fours, Panels};
 use kernels::{Activation, Aligned, Isa, MatMut, MatRef, Update, first_layer};
 use trainer::roofline::{WORKLOADS, Workload, random};
 
@@ -94,8 +94,10 @@ fn update(criterion: &mut Criterion) {
                         first: MatMut::new(&mut first, k, n),
                         second: MatMut::new(&mut second, k, n),
                         touched: &mut touched,
+                        sums: &mut [],
                     };
-                    first_layer::update(isa, &panels, dz, &rule, weights);
+                    let (fours, mut ahead) = (Fours::in_order(k), Ahead::nothing());
+                    first_layer::update(isa, &panels, fours, dz, &rule, weights, &mut ahead);
                 });
             });
         }

@@ -3,7 +3,7 @@
 
 use crate::gemm::tile::{self, Finish, Tile};
 use crate::optimizer::{Place, Rule, Update, WithRule, update_row, with_rule};
-use crate::panels::{PANEL, Panels};
+use crate::panels::{Ahead, Fours, PANEL, Panels};
 use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
 use crate::{Activation, Isa};
@@ -37,6 +37,7 @@ pub fn forward(
 ) {
     let n = weights.cols();
     assert_eq!(weights.rows(), x.depth(), "weights {weights:?} for {} features", x.depth());
+    assert_eq!(x.chunks(), 1, "panels of examples, not of features");
     assert!(weights.col_stride() == 1 || n <= 1, "weights by rows: {weights:?}");
     assert_eq!(bias.len(), n, "biases of {n} units");
     assert!(
@@ -60,45 +61,51 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let c_row = self.out.row_stride();
         let widest = widest(S::REGISTERS, self.x.rows());
         for (j, cols) in strips::<S>(self.weights.cols(), widest) {
-            for index in 0..self.x.count() {
-                let rows = PANEL.min(self.x.rows() - index * PANEL);
-                let (list, values) = self.x.panel(index);
-                let bias = self.bias.as_ptr().wrapping_add(j);
-                let c = self.out.ptr().wrapping_add(index * PANEL * c_row + j);
-                let finish = match self.activation {
-                    Activation::Relu => Finish::BiasRelu(bias),
-                    _ => Finish::Bias(bias),
-                };
-                let b = self.weights.ptr().wrapping_add(j);
-                let b_row = self.weights.row_stride();
-                // SAFETY: the panels' columns are rows of the weights, and `out` has their rows:
-                // checked in `forward`.
-                unsafe { tile::run(s, rows, over(list, values, b, b_row, c, c_row, cols, finish)) };
-                if !matches!(self.activation, Activation::Relu | Activation::Linear) {
-                    for r in 0..rows {
-                        let row = c.wrapping_add(r * c_row);
-                        for_each_vector(s, cols, |at, mask| {
-                            // SAFETY: within the tile that was just written.
-                            unsafe {
-                                let p = row.add(at);
-                                match mask {
-                                    None => {
-                                        s.store(p, self.activation.forward_vector(s, s.load(p)))
-                                    }
-                                    Some(m) => {
-                                        let y =
-                                            self.activation.forward_vector(s, s.load_masked(p, m));
-                                        s.store_masked(p, y, m);
-                                    }
-                                }
-                            }
-                        });
+            for panel in 0..self.x.count() {
+                self.tile(s, j, cols, panel);
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// One panel's outputs in the columns from `j` on.
+    #[inline(always)]
+    fn tile<S: Simd>(&mut self, s: S, j: usize, cols: usize, panel: usize) {
+        let c_row = self.out.row_stride();
+        let rows = PANEL.min(self.x.rows() - panel * PANEL);
+        let c = self.out.ptr().wrapping_add(panel * PANEL * c_row + j);
+        let (_, list, values) = self.x.entries(panel, 0);
+        let bias = self.bias.as_ptr().wrapping_add(j);
+        let finish = match self.activation {
+            Activation::Relu => Finish::BiasRelu(bias),
+            _ => Finish::Bias(bias),
+        };
+        let (b, b_row) = (self.weights.ptr().wrapping_add(j), self.weights.row_stride());
+        let tile = over(list, values, b, b_row, c, c_row, cols, finish);
+        // SAFETY: the panels' columns are rows of the weights, and `out` has their rows:
+        // checked in `forward`.
+        unsafe { tile::run(s, rows, tile) };
+        if matches!(self.activation, Activation::Relu | Activation::Linear) {
+            return;
+        }
+        for r in 0..rows {
+            let row = c.wrapping_add(r * c_row);
+            for_each_vector(s, cols, |at, mask| {
+                // SAFETY: within the tile that was just written.
+                unsafe {
+                    let p = row.add(at);
+                    match mask {
+                        None => s.store(p, self.activation.forward_vector(s, s.load(p))),
+                        Some(m) => {
+                            let y = self.activation.forward_vector(s, s.load_masked(p, m));
+                            s.store_masked(p, y, m);
+                        }
                     }
                 }
-            }
+            });
         }
     }
 }
@@ -108,44 +115,68 @@ impl Kernel for Forward<'_> {
 pub struct Weights<'a> {
     /// `[k, n]`
     pub values: MatMut<'a>,
-    /// The momentum or Adam's mean, `[k, n]`; empty where the optimizer has none.
+    /// The momentum or Adam's sum of gradients, `[k, n]`; empty where the optimizer has none.
     pub first: MatMut<'a>,
-    /// The mean square, `[k, n]`; empty where the optimizer has none.
+    /// The sum of squares, `[k, n]`; empty where the optimizer has none.
     pub second: MatMut<'a>,
-    /// One a panel of features. Where no example has ever had a value, gradient and state are
-    /// zero, and the update of such weights by any rule is nothing.
+    /// One a panel of features in `x`. Where no example has ever had a value, the gradient is zero
+    /// and the state as it was at the start: the update of such weights by any rule is nothing.
     pub touched: &'a mut [bool],
+    /// Room for the sums of panels of several chunks: [`sums`] floats.
+    pub sums: &'a mut [f32],
 }
 
-/// Updates `weights` by the gradient `X^T dZ`, which is never stored.
+/// Columns of the widest strip: weights and gradients of as many columns or fewer, side by side in
+/// memory, are read in the order in which they lie.
+pub const STRIP: usize = 96;
+
+/// Floats that [`update`] needs for its sums.
+pub fn sums(panels: usize, examples: usize) -> usize {
+    if Panels::chunks_of_examples(examples) > 1 { panels * PANEL * STRIP } else { 0 }
+}
+
+/// Updates `weights` by the gradient `X^T dZ`, which is never stored whole.
 ///
-/// `x` holds panels of features `[k, b]`; `dz` is `[b, n]`, row-major.
+/// `x` holds panels of features `[k, b]`, those of `fours`; `dz` is `[b, n]`, row-major. Each tile of
+/// a panel and up to [`STRIP`] columns makes one call of `ahead`.
 ///
 /// # Panics
 /// If the shapes disagree.
-pub fn update(isa: Isa, x: &Panels, dz: MatRef<'_>, rule: &Update, weights: Weights<'_>) {
+pub fn update(
+    isa: Isa,
+    x: &Panels,
+    fours: Fours,
+    dz: MatRef<'_>,
+    rule: &Update,
+    weights: Weights<'_>,
+    ahead: &mut Ahead<'_>,
+) {
     let (k, n) = (x.rows(), dz.cols());
+    assert_eq!(fours.features(), k, "fours of as many features");
     let shape = |m: &MatMut<'_>| (m.rows(), m.cols());
     assert_eq!(dz.rows(), x.depth(), "gradient {dz:?} of {} examples", x.depth());
     assert!(dz.col_stride() == 1 || n <= 1, "gradient by rows: {dz:?}");
     assert_eq!(shape(&weights.values), (k, n), "weights of {k} features and {n} units");
     let states = rule.states();
-    let first = states == 2 || matches!(rule, Update::Momentum { .. });
-    let second = states == 2 || matches!(rule, Update::RmsProp { .. });
-    assert!(!first || shape(&weights.first) == (k, n), "first state: {:?}", weights.first);
-    assert!(!second || shape(&weights.second) == (k, n), "second state: {:?}", weights.second);
+    let has_first = states == 2 || matches!(rule, Update::Momentum { .. });
+    let has_second = states == 2 || matches!(rule, Update::RmsProp { .. });
+    assert!(!has_first || shape(&weights.first) == (k, n), "first state: {:?}", weights.first);
+    assert!(!has_second || shape(&weights.second) == (k, n), "second state: {:?}", weights.second);
     assert!(weights.touched.len() >= x.count(), "a mark for each of {} panels", x.count());
-    isa.run(Apply { x, dz, rule, weights });
+    assert!(weights.sums.len() >= sums(x.count(), dz.rows()), "{} sums", weights.sums.len());
+    isa.run(Apply { x, fours, dz, rule, weights, ahead });
 }
 
-struct Apply<'a> {
+struct Apply<'a, 'b> {
     x: &'a Panels,
+    fours: Fours,
     dz: MatRef<'a>,
     rule: &'a Update,
     weights: Weights<'a>,
+    ahead: &'a mut Ahead<'b>,
 }
 
-impl Kernel for Apply<'_> {
+impl Kernel for Apply<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -155,50 +186,32 @@ impl Kernel for Apply<'_> {
     }
 }
 
-impl<S: Simd> WithRule<S> for Apply<'_> {
+impl<S: Simd> WithRule<S> for Apply<'_, '_> {
     #[inline(always)]
     fn run(mut self, s: S, rule: &impl Rule<S>) {
-        let strides = [
-            self.weights.values.row_stride(),
-            self.weights.first.row_stride(),
-            self.weights.second.row_stride(),
-        ];
-        let bases =
-            [self.weights.values.ptr(), self.weights.first.ptr(), self.weights.second.ptr()];
         for index in 0..self.x.count() {
-            self.weights.touched[index] |= !self.x.panel(index).0.is_empty();
+            self.weights.touched[index] |= !self.x.is_zero(index);
         }
         // A tile's gradient: written and read while it is in the first-level cache.
-        let mut gradient = Gradient([0.0; PANEL * 96]);
+        let mut gradient = Gradient([0.0; PANEL * STRIP]);
+        let last = self.x.chunks() - 1;
         for (j, cols) in strips::<S>(self.dz.cols(), widest(S::REGISTERS, PANEL)) {
-            for index in 0..self.x.count() {
-                if !self.weights.touched[index] {
-                    continue;
-                }
-                let rows = PANEL.min(self.x.rows() - index * PANEL);
-                let at = |which: usize, r: usize| {
-                    bases[which].wrapping_add((index * PANEL + r) * strides[which] + j)
-                };
-                // What the update will read, fetched while the tile is summed.
-                for (which, &stride) in strides.iter().enumerate() {
-                    for r in 0..if stride == 0 { 0 } else { rows } {
-                        for line in (0..cols).step_by(16) {
-                            s.prefetch(at(which, r).wrapping_add(line));
-                        }
+            for chunk in 0..=last {
+                for index in 0..self.x.count() {
+                    if !self.weights.touched[index] {
+                        continue;
                     }
-                }
-                let (list, values) = self.x.panel(index);
-                let b = self.dz.ptr().wrapping_add(j);
-                let g = gradient.0.as_mut_ptr();
-                let tile = over(list, values, b, self.dz.row_stride(), g, 96, cols, Finish::Store);
-                // SAFETY: the panels' columns are rows of `dz`; the gradient has room for four
-                // rows of 96; `update` has checked the shapes of weights and state.
-                unsafe {
-                    tile::run(s, PANEL, tile);
-                    for r in 0..rows {
-                        let g = gradient.0.as_ptr().add(r * 96);
-                        let place = Place { w: at(0, r), g, first: at(1, r), second: at(2, r) };
-                        update_row(s, cols, place, rule);
+                    let g = match last {
+                        0 => gradient.0.as_mut_ptr(),
+                        _ => self.weights.sums[index * PANEL * STRIP..].as_mut_ptr(),
+                    };
+                    if chunk == last {
+                        self.prefetch(s, index, j, cols);
+                        self.ahead.fetch(s);
+                    }
+                    self.sum(s, index, chunk, j, cols, g);
+                    if chunk == last {
+                        self.step(s, index, j, cols, g, rule);
                     }
                 }
             }
@@ -206,8 +219,68 @@ impl<S: Simd> WithRule<S> for Apply<'_> {
     }
 }
 
+impl Apply<'_, '_> {
+    /// The places of a panel's parameters from column `j` on, a row a feature.
+    #[inline(always)]
+    fn places(&mut self, index: usize, j: usize, g: *const f32) -> impl Iterator<Item = Place> {
+        let Weights { values, first, second, .. } = &mut self.weights;
+        let [values, first, second] =
+            [values, first, second].map(|m| (m.ptr().wrapping_add(j), m.row_stride()));
+        self.fours.of(index).enumerate().map(move |(r, feature)| {
+            let at = |(base, stride): (*mut f32, usize)| base.wrapping_add(feature * stride);
+            let g = g.wrapping_add(r * STRIP);
+            Place { w: at(values), g, first: at(first), second: at(second) }
+        })
+    }
+
+    /// Fetches what the step will read while the tile is summed.
+    #[inline(always)]
+    fn prefetch<S: Simd>(&mut self, s: S, index: usize, j: usize, cols: usize) {
+        let (has_first, has_second) =
+            (self.weights.first.row_stride() > 0, self.weights.second.row_stride() > 0);
+        for place in self.places(index, j, std::ptr::null()) {
+            for line in (0..cols).step_by(16) {
+                s.prefetch(place.w.wrapping_add(line));
+                if has_first {
+                    s.prefetch(place.first.wrapping_add(line));
+                }
+                if has_second {
+                    s.prefetch(place.second.wrapping_add(line));
+                }
+            }
+        }
+    }
+
+    /// Adds a chunk of examples to the gradient of a panel, `[4, STRIP]` at `g`.
+    #[inline(always)]
+    fn sum<S: Simd>(&self, s: S, index: usize, chunk: usize, j: usize, cols: usize, g: *mut f32) {
+        let (first, list, values) = self.x.entries(index, chunk);
+        let b_row = self.dz.row_stride();
+        let b = self.dz.ptr().wrapping_add(first * b_row + j);
+        let tile = over(list, values, b, b_row, g, STRIP, cols, Finish::Store);
+        // SAFETY: the panels' columns are rows of `dz`; `g` has room for four rows.
+        unsafe { tile::run(s, PANEL, Tile { continues: chunk > 0, ..tile }) };
+    }
+
+    #[inline(always)]
+    fn step<S: Simd>(
+        &mut self,
+        s: S,
+        index: usize,
+        j: usize,
+        cols: usize,
+        g: *const f32,
+        rule: &impl Rule<S>,
+    ) {
+        for place in self.places(index, j, g) {
+            // SAFETY: `update` has checked the shapes of weights and state; the gradient is there.
+            unsafe { update_row(s, cols, place, rule) };
+        }
+    }
+}
+
 #[repr(align(64))]
-struct Gradient([f32; PANEL * 96]);
+struct Gradient([f32; PANEL * STRIP]);
 
 /// The tile of one panel.
 #[inline(always)]

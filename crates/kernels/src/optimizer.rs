@@ -1,11 +1,17 @@
 //! One optimizer step: parameters, gradient and state read and written once.
 //!
-//! The formulas and defaults are Keras 3's (keras.io/api/optimizers). Every operation is a plain
-//! IEEE one, so that a step's bits are the same on AVX2 and AVX-512: the reciprocal square root
-//! starts from integer arithmetic on the exponent, never from a processor's estimate.
+//! The formulas and defaults are Keras 3's (keras.io/api/optimizers), with the state scaled so that
+//! each needs the fewest operations: the factors `1 - beta` move from the state, where they would
+//! be paid for each parameter, into the step size. [`Update::rmsprop`] and [`Update::adam`] take
+//! Keras's settings and do that.
+//!
+//! Every operation is a plain IEEE one, so that a step's bits are the same on AVX2 and AVX-512: the
+//! reciprocal square root starts from integer arithmetic on the exponent, never from a processor's
+//! estimate.
 
 use crate::Isa;
-use crate::simd::{Kernel, Simd};
+use crate::inverse_sqrt::{InverseSqrt, ROOT_SCALE};
+use crate::simd::{Kernel, Simd, each};
 
 /// An optimizer with its settings for one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,51 +30,70 @@ pub enum Update {
         /// Look ahead.
         nesterov: bool,
     },
-    /// `v = rho v + (1 - rho) g^2; w -= lr g / sqrt(v + epsilon)`
+    /// `s = rho s + g^2 + epsilon; w -= rate g / sqrt(s)`
+    ///
+    /// Keras's RMSprop, `v = rho v + (1 - rho) g^2; w -= lr g / sqrt(v + epsilon)`, has
+    /// `s = (v + epsilon) / (1 - rho)` and `rate = lr / sqrt(1 - rho)`.
     RmsProp {
         /// Step size.
-        learning_rate: f32,
-        /// Decay of the mean square.
+        rate: f32,
+        /// Decay of the sum of squares.
         rho: f32,
-        /// `1 - rho`
-        one_minus_rho: f32,
-        /// Inside the root.
+        /// Added with each square.
         epsilon: f32,
     },
+    /// `m = beta_1 m + g; s = beta_2 s + g^2; w -= rate m / (sqrt(s) + epsilon)`
+    ///
+    /// Keras's Adam at step t,
     /// `m += (g - m)(1 - beta_1); v += (g^2 - v)(1 - beta_2); w -= alpha m / (sqrt(v) + epsilon)`
+    /// with `alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)`, divides its `m` by `1 - beta_1`, `v` by
+    /// `1 - beta_2`, `epsilon` by `sqrt(1 - beta_2)`, and multiplies `alpha` by
+    /// `(1 - beta_1) / sqrt(1 - beta_2)`.
     Adam {
-        /// `lr sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t, from 1.
-        alpha: f32,
-        /// `1 - beta_1`
-        one_minus_beta_1: f32,
-        /// `1 - beta_2`
-        one_minus_beta_2: f32,
+        /// Step size.
+        rate: f32,
+        /// Decay of the sum of gradients.
+        beta_1: f32,
+        /// Decay of the sum of squares.
+        beta_2: f32,
         /// Outside the root.
         epsilon: f32,
     },
 }
 
 impl Update {
-    /// RMSprop. Settings are `f64` so that `1 - rho` is what the decimal says: `1 - 0.9` taken in
-    /// `f32` is off by 2.4e-7, and `1 - 0.999` by 1.3e-5.
+    /// Keras's RMSprop. Settings are `f64`: `1 - 0.9` taken in `f32` is off by 2.4e-7.
     pub fn rmsprop(learning_rate: f64, rho: f64, epsilon: f64) -> Self {
         Self::RmsProp {
-            learning_rate: learning_rate as f32,
+            rate: (learning_rate / (1.0 - rho).sqrt()) as f32,
             rho: rho as f32,
-            one_minus_rho: (1.0 - rho) as f32,
             epsilon: epsilon as f32,
         }
     }
 
-    /// Adam at step `t`, from 1.
+    /// Keras's Adam at step `t`, from 1.
     pub fn adam(learning_rate: f64, beta_1: f64, beta_2: f64, epsilon: f64, t: u64) -> Self {
         let t = t.min(i32::MAX as u64) as i32;
-        let correction = (1.0 - beta_2.powi(t)).sqrt() / (1.0 - beta_1.powi(t));
+        // The decays are what `f32` makes of them, and all that follows from them is exact: a sum
+        // that decays by another number than its correction thinks would be off by 1.3e-5 where
+        // beta_2 is 0.999.
+        let (beta_1, beta_2) = (beta_1 as f32, beta_2 as f32);
+        let (take_1, take_2) = (1.0 - f64::from(beta_1), 1.0 - f64::from(beta_2));
+        let correction =
+            (1.0 - f64::from(beta_2).powi(t)).sqrt() / (1.0 - f64::from(beta_1).powi(t));
         Self::Adam {
-            alpha: (learning_rate * correction) as f32,
-            one_minus_beta_1: (1.0 - beta_1) as f32,
-            one_minus_beta_2: (1.0 - beta_2) as f32,
-            epsilon: epsilon as f32,
+            rate: (learning_rate * correction * take_1 / take_2.sqrt()) as f32,
+            beta_1,
+            beta_2,
+            epsilon: (epsilon / take_2.sqrt()) as f32,
+        }
+    }
+
+    /// What the second state, the sum of squares, is before the first step.
+    pub fn first_second(&self) -> f32 {
+        match *self {
+            Self::RmsProp { rho, epsilon, .. } => epsilon / (1.0 - rho),
+            _ => 0.0,
         }
     }
 
@@ -81,8 +106,8 @@ impl Update {
         }
     }
 
-    /// Updates `weights` in place from `gradient`. `first` is the momentum, or Adam's mean;
-    /// `second` is the mean square of RMSprop or Adam. Unused state may be empty.
+    /// Updates `weights` in place from `gradient`. `first` is the momentum, or Adam's sum of gradients;
+    /// `second` the sum of squares of RMSprop or Adam. Unused state may be empty.
     ///
     /// # Panics
     /// If a slice that is used has another length than `weights`.
@@ -166,17 +191,6 @@ impl Place {
     }
 }
 
-/// The same operation on each of `U` vectors.
-macro_rules! each {
-    ($s:expr, $u:ident => $value:expr) => {{
-        let mut all = [$s.splat(0.0); U];
-        for $u in 0..U {
-            all[$u] = $value;
-        }
-        all
-    }};
-}
-
 /// A rule with its settings in vectors. A trait, not closures: a closure that the compiler leaves
 /// out of line is compiled without the instruction set.
 ///
@@ -208,6 +222,7 @@ impl<S: Simd> Rule<S> for Sgd<S> {
 pub(crate) struct Momentum<S: Simd> {
     rate: S::F,
     keep: S::F,
+    tiny: S::F,
     nesterov: bool,
 }
 
@@ -218,14 +233,10 @@ impl<S: Simd> Rule<S> for Momentum<S> {
         unsafe {
             let (g, w) = (load_all::<S, U>(s, at.g, mask), load_all::<S, U>(s, at.w, mask));
             let m = load_all::<S, U>(s, at.first, mask);
-            let step = each!(s, u => s.mul(self.rate, g[u]));
-            let m = each!(s, u => s.sub(s.mul(self.keep, m[u]), step[u]));
-            let m = flush(s, m);
-            let change = if self.nesterov {
-                each!(s, u => s.sub(s.mul(self.keep, m[u]), step[u]))
-            } else {
-                m
-            };
+            let step = each!(s, u => s.fnma(self.rate, g[u], self.tiny));
+            let m = each!(s, u => s.fma(self.keep, m[u], step[u]));
+            let change =
+                if self.nesterov { each!(s, u => s.fma(self.keep, m[u], step[u])) } else { m };
             store_all(s, at.first, m, mask);
             store_all(s, at.w, each!(s, u => s.add(w[u], change[u])), mask);
         }
@@ -235,7 +246,6 @@ impl<S: Simd> Rule<S> for Momentum<S> {
 pub(crate) struct RmsProp<S: Simd> {
     rate: S::F,
     keep: S::F,
-    take: S::F,
     epsilon: S::F,
 }
 
@@ -245,24 +255,24 @@ impl<S: Simd> Rule<S> for RmsProp<S> {
         // SAFETY: the caller's.
         unsafe {
             let (g, w) = (load_all::<S, U>(s, at.g, mask), load_all::<S, U>(s, at.w, mask));
-            let v = load_all::<S, U>(s, at.second, mask);
-            let square = each!(s, u => s.mul(g[u], g[u]));
-            let square = each!(s, u => s.mul(self.take, square[u]));
-            let v = each!(s, u => s.fma(self.keep, v[u], square[u]));
-            let v = flush_positive(s, v);
-            let inverse = inverse_sqrt(s, each!(s, u => s.add(v[u], self.epsilon)));
-            let step = each!(s, u => s.mul(self.rate, g[u]));
-            store_all(s, at.second, v, mask);
-            store_all(s, at.w, each!(s, u => s.fnma(step[u], inverse[u], w[u])), mask);
+            let sum = load_all::<S, U>(s, at.second, mask);
+            let square = each!(s, u => s.fma(g[u], g[u], self.epsilon));
+            let sum = each!(s, u => s.fma(self.keep, sum[u], square[u]));
+            store_all(s, at.second, sum, mask);
+            let root = InverseSqrt::<S, U>::of(s, sum);
+            let step = each!(s, u => s.mul(g[u], root.near[u]));
+            let step = each!(s, u => s.mul(step[u], root.correction[u]));
+            store_all(s, at.w, each!(s, u => s.fnma(self.rate, step[u], w[u])), mask);
         }
     }
 }
 
 pub(crate) struct Adam<S: Simd> {
-    alpha: S::F,
-    take_1: S::F,
-    take_2: S::F,
+    rate: S::F,
+    keep_1: S::F,
+    keep_2: S::F,
     epsilon: S::F,
+    tiny: S::F,
 }
 
 impl<S: Simd> Rule<S> for Adam<S> {
@@ -271,20 +281,20 @@ impl<S: Simd> Rule<S> for Adam<S> {
         // SAFETY: the caller's.
         unsafe {
             let (g, w) = (load_all::<S, U>(s, at.g, mask), load_all::<S, U>(s, at.w, mask));
-            let m = load_all::<S, U>(s, at.first, mask);
-            let v = load_all::<S, U>(s, at.second, mask);
-            let m = each!(s, u => s.fma(s.sub(g[u], m[u]), self.take_1, m[u]));
-            let m = flush(s, m);
-            let v = each!(s, u => s.fma(s.sub(s.mul(g[u], g[u]), v[u]), self.take_2, v[u]));
-            let v = flush_positive(s, v);
-            // sqrt(v) = v / sqrt(v): the multiplications run beside the division that follows,
-            // where a square root would wait for the same unit.
-            let inverse = inverse_sqrt(s, v);
-            let root = each!(s, u => s.fma(v[u], inverse[u], self.epsilon));
-            let quotient = each!(s, u => s.div(s.mul(self.alpha, m[u]), root[u]));
+            let (m, sum) =
+                (load_all::<S, U>(s, at.first, mask), load_all::<S, U>(s, at.second, mask));
+            let term = each!(s, u => s.add(g[u], self.tiny));
+            let m = each!(s, u => s.fma(self.keep_1, m[u], term[u]));
             store_all(s, at.first, m, mask);
-            store_all(s, at.second, v, mask);
-            store_all(s, at.w, each!(s, u => s.sub(w[u], quotient[u])), mask);
+            let square = each!(s, u => s.fma(g[u], g[u], self.tiny));
+            let sum = each!(s, u => s.fma(self.keep_2, sum[u], square[u]));
+            store_all(s, at.second, sum, mask);
+            // sqrt(s) = s / sqrt(s): the multiplications run beside the division that follows,
+            // where a square root would wait for the same unit.
+            let root = InverseSqrt::<S, U>::of(s, sum);
+            let root = each!(s, u => s.fma(root.times[u], root.correction[u], self.epsilon));
+            let quotient = each!(s, u => s.div(m[u], root[u]));
+            store_all(s, at.w, each!(s, u => s.fnma(self.rate, quotient[u], w[u])), mask);
         }
     }
 }
@@ -301,17 +311,17 @@ pub(crate) fn with_rule<S: Simd>(s: S, update: &Update, work: impl WithRule<S>) 
         Update::Sgd { learning_rate } => work.run(s, &Sgd { rate: s.splat(learning_rate) }),
         Update::Momentum { learning_rate, momentum, nesterov } => {
             let (rate, keep) = (s.splat(learning_rate), s.splat(momentum));
-            work.run(s, &Momentum { rate, keep, nesterov });
+            work.run(s, &Momentum { rate, keep, tiny: s.splat(TINY), nesterov });
         }
-        Update::RmsProp { learning_rate, rho, one_minus_rho, epsilon } => {
-            let (rate, keep) = (s.splat(learning_rate), s.splat(rho));
-            let (take, epsilon) = (s.splat(one_minus_rho), s.splat(epsilon));
-            work.run(s, &RmsProp { rate, keep, take, epsilon });
+        Update::RmsProp { rate, rho, epsilon } => {
+            let rate = s.splat((f64::from(rate) / ROOT_SCALE) as f32);
+            work.run(s, &RmsProp { rate, keep: s.splat(rho), epsilon: s.splat(epsilon.max(TINY)) });
         }
-        Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon } => {
-            let (alpha, epsilon) = (s.splat(alpha), s.splat(epsilon));
-            let (take_1, take_2) = (s.splat(one_minus_beta_1), s.splat(one_minus_beta_2));
-            work.run(s, &Adam { alpha, take_1, take_2, epsilon });
+        Update::Adam { rate, beta_1, beta_2, epsilon } => {
+            let rate = s.splat((f64::from(rate) * ROOT_SCALE) as f32);
+            let epsilon = s.splat((f64::from(epsilon) * ROOT_SCALE) as f32);
+            let (keep_1, keep_2) = (s.splat(beta_1), s.splat(beta_2));
+            work.run(s, &Adam { rate, keep_1, keep_2, epsilon, tiny: s.splat(TINY) });
         }
     }
 }
@@ -348,44 +358,10 @@ pub(crate) unsafe fn update_row<S: Simd>(s: S, len: usize, mut at: Place, rule: 
     }
 }
 
-/// State below this is taken for 0: state that decays without gradients would end in subnormal
-/// numbers, which cost a hundred times as much to compute with. It is long past changing a bit of
-/// anything it is added to.
-const SMALLEST_STATE: f32 = 1e-30;
-
-/// 0 where the magnitude is below [`SMALLEST_STATE`]; NaN stays.
-#[inline(always)]
-fn flush<S: Simd, const U: usize>(s: S, x: [S::F; U]) -> [S::F; U] {
-    let magnitude = each!(s, u => s.max(x[u], s.sub(s.splat(0.0), x[u])));
-    each!(s, u => s.if_gt(s.splat(SMALLEST_STATE), magnitude[u], s.splat(0.0), x[u]))
-}
-
-/// [`flush`] of what is never negative.
-#[inline(always)]
-fn flush_positive<S: Simd, const U: usize>(s: S, x: [S::F; U]) -> [S::F; U] {
-    each!(s, u => s.if_gt(s.splat(SMALLEST_STATE), x[u], s.splat(0.0), x[u]))
-}
-
-/// `1 / sqrt(x)` to about 2 ulp for normal positive `x`; finite for zero, so that `0 * result`
-/// is 0.
-///
-/// The start is within 3.5 % (the integer trick explained by C. Lomont, "Fast inverse square
-/// root", 2003); one Newton step brings 1.8e-3, one of third order
-/// `y (1 + e/2 + 3 e^2/8)`, `e = 1 - x y^2`, 1.4e-8.
-#[inline(always)]
-fn inverse_sqrt<S: Simd, const U: usize>(s: S, x: [S::F; U]) -> [S::F; U] {
-    let start = s.splat_i(0x5f37_59df);
-    let y = each!(s, u => s.float_of_bits(s.sub_i(start, s.shr1_i(s.to_bits(x[u])))));
-    let half = each!(s, u => s.mul(x[u], s.splat(0.5)));
-    let t = each!(s, u => s.mul(half[u], y[u]));
-    let t = each!(s, u => s.fnma(t[u], y[u], s.splat(1.5)));
-    let y = each!(s, u => s.mul(y[u], t[u]));
-    let e = each!(s, u => s.mul(x[u], y[u]));
-    let e = each!(s, u => s.fnma(e[u], y[u], s.splat(1.0)));
-    let q = each!(s, u => s.fma(e[u], s.splat(0.375), s.splat(0.5)));
-    let q = each!(s, u => s.mul(e[u], q[u]));
-    each!(s, u => s.fma(y[u], q[u], y[u]))
-}
+/// Added to what state takes in at each step: state that decays without gradients would end in
+/// subnormal numbers, which cost a hundred times as much to compute with. It is far too small to
+/// change a bit of anything else, and often free: a multiplication becomes a multiply-add.
+const TINY: f32 = 1e-30;
 
 /// # Safety
 /// `p` is valid for `U` vectors, or for the mask's lanes.

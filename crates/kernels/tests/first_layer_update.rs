@@ -10,7 +10,7 @@ use common::steps::{RULES, assert_step, uses};
 use common::{Random, bits, same_on_avx2_and_avx512, sparse};
 use kernels::first_layer::{self, Weights};
 use kernels::gemm::{Epilogue, gemm};
-use kernels::panels::{Batch, PANEL, Panels};
+use kernels::panels::{Ahead, Batch, Fours, PANEL, Panels};
 use kernels::{Isa, MatMut, MatRef, Update, reference};
 
 /// Weights and both states, `[k, n]`, and the marks.
@@ -27,20 +27,30 @@ fn same(a: &Matrix, b: &Matrix) -> bool {
 }
 
 impl State {
-    fn new(rows: usize, cols: usize) -> Self {
+    fn new(rows: usize, cols: usize, rule: &Update) -> Self {
         let mut values = Matrix::random(&mut Random(rows as u64), rows, cols);
         values.values.iter_mut().for_each(|w| *w *= 0.1);
         let zeros = Matrix { rows, cols, values: vec![0.0; rows * cols] };
+        let second = vec![rule.first_second(); rows * cols];
         let touched = vec![false; rows.div_ceil(PANEL)];
-        Self { values, first: zeros.clone(), second: zeros, touched }
+        Self {
+            values,
+            first: zeros.clone(),
+            second: Matrix { rows, cols, values: second },
+            touched,
+        }
     }
 
     fn slices(&self) -> [&[f32]; 3] {
         [&self.values, &self.first, &self.second].map(|matrix| &matrix.values[..])
     }
 
-    /// One step, in memory with canaries; state that the rule does not use is empty.
     fn update(&mut self, isa: Isa, x: &Panels, dz: MatRef<'_>, rule: &Update) {
+        self.update_fours(isa, x, Fours::in_order(x.rows()), dz, rule);
+    }
+
+    /// One step, in memory with canaries; state that the rule does not use is empty.
+    fn update_fours(&mut self, isa: Isa, x: &Panels, fours: Fours, dz: MatRef<'_>, rule: &Update) {
         let mut values = Output::holding(&self.values, 1);
         let mut first = Output::holding(&self.first, 2);
         let mut second = Output::holding(&self.second, 5);
@@ -51,8 +61,12 @@ impl State {
             first: if uses_first { first.view() } else { empty() },
             second: if uses_second { second.view() } else { empty() },
             touched: &mut self.touched,
+            sums: &mut vec![f32::NAN; first_layer::sums(x.count(), dz.rows())],
         };
-        first_layer::update(isa, x, dz, rule, weights);
+        // What is sent for ahead changes nothing, be there more calls or less than were planned.
+        let (far, rows) = (vec![0_u8; 5000], [7, 3 << 32 | 9, 1]);
+        let mut ahead = Ahead::new(&far, 500, &rows, x.count());
+        first_layer::update(isa, x, fours, dz, rule, weights, &mut ahead);
         let what = format!("{isa} {rule:?} of [{}, {}]", self.values.rows, self.values.cols);
         self.values.values = values.done(&what);
         self.first.values = first.done(&what);
@@ -78,7 +92,7 @@ fn updates_are_those_of_the_product_that_skips_nothing() {
         for (number, rule) in RULES.iter().enumerate() {
             let mut x = Examples::new(&mut random, form, rows, width, density);
             for isa in Isa::available() {
-                let mut state = State::new(width, units);
+                let mut state = State::new(width, units, rule);
                 let mut expected = state.clone();
                 for step in 0..3 {
                     let dz = Matrix::random(&mut random, rows, units).stored(Rows(index % 4));
@@ -88,11 +102,77 @@ fn updates_are_those_of_the_product_that_skips_nothing() {
                         "{isa} [{rows}, {width}] {units} {form:?} {density}, rule {number}, step {step}"
                     );
                     assert!(same(&state.values, &expected.values), "{what}: weights");
-                    assert!(same(&state.first, &expected.first), "{what}: first state");
-                    assert!(same(&state.second, &expected.second), "{what}: second state");
+                    // Until a feature has a value, its state is left alone: what the rule adds to
+                    // keep it from fading is missing then.
+                    for at in 0..width * units {
+                        let [_, first, second] = state.slices().map(|x| x[at]);
+                        let [_, first_2, second_2] = expected.slices().map(|x| x[at]);
+                        let near = |a: f32, b: f32| (a - b).abs() <= 1e-28 + 1e-7 * b.abs();
+                        assert!(near(first, first_2), "{what}: first state {at}");
+                        assert!(near(second, second_2), "{what}: second state {at}");
+                    }
                     // Fewer and fewer features have values, but all that had once are updated.
                     x.fill(&mut random, form, rows, density / (step + 2) as f64);
                 }
+            }
+        }
+    }
+}
+
+/// More examples than are summed at a time: the sums go on from memory.
+#[test]
+fn large_batches_are_one_chain_too() {
+    let mut random = Random(40);
+    for [rows, width, units] in [[257, 9, 40], [600, 13, 100], [1030, 6, 7]] {
+        for (form, rule) in FORMS.iter().zip(&RULES[2..]) {
+            let x = Examples::new(&mut random, *form, rows, width, 0.4);
+            let dz = Matrix::random(&mut random, rows, units).stored(Rows(1));
+            for isa in Isa::available() {
+                let panels = x.panels_of_features(isa);
+                assert!(panels.chunks() > 1);
+                let mut state = State::new(width, units, rule);
+                let mut expected = state.clone();
+                state.update(isa, &panels, dz.view(), rule);
+                dense_update(isa, &x.matrix, dz.view(), rule, &mut expected);
+                assert!(same(&state.values, &expected.values), "{isa} {rule:?} of {rows}");
+            }
+        }
+    }
+}
+
+/// Panels of patches update the weights of the same features by the same bits.
+#[test]
+fn patches_are_only_another_order_of_panels() {
+    let mut random = Random(39);
+    for [height, width] in [[2, 2], [4, 6], [6, 34], [28, 28], [3, 4], [4, 5]] {
+        let (rows, features, units) = (21, height * width, 20);
+        let fours = Fours::of_image(height, width);
+        assert_eq!(fours.patches().is_some(), height % 2 == 0 && width % 2 == 0);
+        let mut all: Vec<usize> = (0..fours.count()).flat_map(|panel| fours.of(panel)).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..features));
+        let Some(across) = fours.patches() else { continue };
+        for isa in Isa::available() {
+            let mut batch = Batch::of_bytes(rows, features, 0.5);
+            let mut patches = Batch::of_bytes(rows, features, 0.5);
+            for _ in 0..rows {
+                let image: Vec<u8> = (0..features)
+                    .map(|_| (random.below(500) as u8) / 2 * (random.below(2) as u8))
+                    .collect();
+                batch.push_bytes(&image);
+                patches.push_patches(isa, &image, across);
+            }
+            let (mut in_order, mut panels) =
+                (Panels::with_capacity(features, rows), Panels::with_capacity(features, rows));
+            in_order.fill_features(isa, &batch);
+            panels.fill_features(isa, &patches);
+            let dz = Matrix::random(&mut random, rows, units).stored(Rows(0));
+            for rule in &RULES {
+                let mut expected = State::new(features, units, rule);
+                let mut state = expected.clone();
+                expected.update(isa, &in_order, dz.view(), rule);
+                state.update_fours(isa, &panels, fours, dz.view(), rule);
+                assert!(same(&state.values, &expected.values), "{isa} {height} x {width} {rule:?}");
             }
         }
     }
@@ -107,7 +187,7 @@ fn avx2_and_avx512_agree_in_every_bit_of_an_update() {
             let x = Examples::new(&mut random, form, 37, 131, 0.3);
             let dz = Matrix::random(&mut random, 37, 203).stored(Rows(3));
             same_on_avx2_and_avx512(|isa| {
-                let mut state = State::new(131, 203);
+                let mut state = State::new(131, 203, rule);
                 for _ in 0..3 {
                     state.update(isa, &x.panels_of_features(isa), dz.view(), rule);
                 }
@@ -131,7 +211,7 @@ fn updates_match_the_twin() {
         let gradient = reference::gemm(width, units, rows, x.matrix.twin().t(), dz.twin());
         for rule in &RULES {
             for isa in Isa::available() {
-                let mut state = State::new(width, units);
+                let mut state = State::new(width, units, rule);
                 let panels = x.panels_of_features(isa);
                 for t in 1..=3 {
                     let old = state.clone();
@@ -150,7 +230,7 @@ fn weights_of_features_that_are_always_zero_keep_their_bits() {
     let (rows, width, units) = (9, 40, 21);
     for rule in &RULES {
         for isa in Isa::available() {
-            let mut state = State::new(width, units);
+            let mut state = State::new(width, units, rule);
             state.values.values.iter_mut().step_by(2).for_each(|w| *w = -0.0);
             let old = state.clone();
             for step in 0..3 {
@@ -185,7 +265,7 @@ fn weights_of_features_that_are_always_zero_keep_their_bits() {
 fn marked_features_are_updated_without_values() {
     let rule = &RULES[1];
     for isa in Isa::available() {
-        let mut state = State::new(8, 3);
+        let mut state = State::new(8, 3, rule);
         state.first.values.fill(1.0);
         state.touched[1] = true;
         let old = state.clone();
@@ -218,7 +298,7 @@ fn nothing_of_a_fuller_batch_is_left() {
                 assert_eq!((panels.rows(), panels.depth()), (width, rows));
                 let dz = Matrix::random(&mut random, rows, units).stored(Rows(0));
                 let updated = |panels: &Panels| {
-                    let mut state = State::new(width, units);
+                    let mut state = State::new(width, units, &RULES[0]);
                     state.update(isa, panels, dz.view(), &RULES[0]);
                     state.values
                 };
@@ -241,7 +321,7 @@ fn nan_and_infinity_are_features_too() {
             }
             let mut panels = Panels::with_capacity(9, 6);
             panels.fill_features(isa, &batch);
-            let mut state = State::new(9, 5);
+            let mut state = State::new(9, 5, &RULES[0]);
             state.update(isa, &panels, MatRef::new(&[1.0; 30], 6, 5), &RULES[0]);
             for (at, w) in state.values.values.iter().enumerate() {
                 assert_eq!(!w.is_finite(), at / 5 == 7, "{isa} {bad}: weight {at} is {w}");
@@ -264,6 +344,9 @@ fn a_missing_state_is_refused() {
         first: MatMut::new(&mut [], 0, 0),
         second: MatMut::new(&mut [], 0, 0),
         touched: &mut [false],
+        sums: &mut [],
     };
-    first_layer::update(Isa::best(), &panels, MatRef::new(&dz, 2, 4), &RULES[3], weights);
+    let (fours, dz) = (Fours::in_order(3), MatRef::new(&dz, 2, 4));
+    let mut ahead = Ahead::nothing();
+    first_layer::update(Isa::best(), &panels, fours, dz, &RULES[3], weights, &mut ahead);
 }

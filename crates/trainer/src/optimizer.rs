@@ -1,5 +1,7 @@
 //! Optimizers and losses with Keras's names and defaults.
 
+use crate::engine::network::rule;
+
 /// How gradients become updates. The formulas are Keras 3's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
@@ -122,12 +124,12 @@ impl Loss {
 }
 
 /// What an optimizer remembers between steps, one float a parameter each, in the parameters'
-/// order; empty where it has none.
+/// order, scaled as [`kernels::Update`] has it; empty where it has none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
-    /// The momentum, or Adam's mean.
+    /// The momentum, or Adam's sum of gradients.
     pub(crate) first: Vec<f32>,
-    /// The mean square.
+    /// The sum of squares.
     pub(crate) second: Vec<f32>,
     /// Steps taken.
     pub(crate) steps: u64,
@@ -142,6 +144,7 @@ impl State {
             Optimizer::RmsProp { .. } => (0, parameters),
             Optimizer::Adam { .. } => (parameters, parameters),
         };
-        Self { first: vec![0.0; first], second: vec![0.0; second], steps: 0 }
+        let start = rule(optimizer, 1).first_second();
+        Self { first: vec![0.0; first], second: vec![start; second], steps: 0 }
     }
 }

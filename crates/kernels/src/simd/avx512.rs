@@ -125,9 +125,27 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn patches(self, upper: *const u8, lower: *const u8, len: usize, words: *mut u32) {
+        let mut k = 0;
+        while k < len {
+            // SAFETY: the caller's; masked-off lanes are neither read nor written.
+            unsafe {
+                let lanes = self.first(len - k);
+                let pairs = |row: *const u8| {
+                    let pairs = _mm256_maskz_loadu_epi16(lanes, row.add(2 * k).cast());
+                    _mm512_cvtepu16_epi32(pairs)
+                };
+                let all = _mm512_or_si512(pairs(upper), _mm512_slli_epi32::<16>(pairs(lower)));
+                _mm512_mask_storeu_epi32(words.add(k).cast(), lanes, all);
+            }
+            k += 16;
+        }
+    }
+
+    #[inline(always)]
     unsafe fn compress(
         self,
-        words: *const u32,
+        words: *mut u32,
         len: usize,
         scale: f32,
         list: *mut u32,
@@ -136,33 +154,28 @@ impl Simd for Avx512 {
         let mut count = 0;
         let mut k = 0;
         // SAFETY: the caller's, in steps of sixteen: each writes at most sixteen entries at
-        // `count <= k`.
+        // `count <= k`, words that have been read.
         unsafe {
-            let scale = _mm512_set1_ps(scale);
             let mut index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
             while k < len {
-                let words = _mm512_loadu_si512(words.add(k).cast());
-                let valid = self.first(len - k);
-                let keep = _mm512_mask_test_epi32_mask(valid, words, words);
-                if keep != 0 {
-                    // To a register, then stored whole: a compress to memory is microcoded on
-                    // Zen 4 and 5.
-                    let kept = _mm512_maskz_compress_epi32(keep, index);
-                    _mm512_storeu_si512(list.add(count).cast(), kept);
-                    let kept = _mm512_maskz_compress_epi32(keep, words);
-                    let to = values.add(4 * count);
-                    let put = |at: usize, bytes: __m128i| {
-                        let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-                        _mm512_storeu_ps(to.add(at), _mm512_mul_ps(x, scale));
-                    };
-                    put(0, _mm512_castsi512_si128(kept));
-                    put(16, _mm512_extracti32x4_epi32::<1>(kept));
-                    put(32, _mm512_extracti32x4_epi32::<2>(kept));
-                    put(48, _mm512_extracti32x4_epi32::<3>(kept));
-                    count += keep.count_ones() as usize;
-                }
+                let here = _mm512_loadu_si512(words.add(k).cast());
+                let keep = _mm512_mask_test_epi32_mask(self.first(len - k), here, here);
+                // To a register, then stored whole: a compress to memory is microcoded on
+                // Zen 4 and 5.
+                let kept = _mm512_maskz_compress_epi32(keep, index);
+                _mm512_storeu_si512(list.add(count).cast(), kept);
+                let kept = _mm512_maskz_compress_epi32(keep, here);
+                _mm512_storeu_si512(words.add(count).cast(), kept);
+                count += keep.count_ones() as usize;
                 index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
                 k += 16;
+            }
+            // In a second pass, whose vectors are full: four entries each.
+            let scale = _mm512_set1_ps(scale);
+            for entry in (0..count).step_by(4) {
+                let four = _mm_loadu_si128(words.add(entry).cast());
+                let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(four));
+                _mm512_storeu_ps(values.add(4 * entry), _mm512_mul_ps(x, scale));
             }
         }
         count

@@ -79,6 +79,18 @@ pub(crate) trait Simd: Copy {
     unsafe fn store_masked(self, p: *mut f32, x: Self::F, m: Self::M);
     /// Brings the cache line of `p` near. Any address will do.
     fn prefetch(self, p: *const f32);
+    /// Starts to bring the line of `p`, which need not be valid, to the second-level cache.
+    #[inline(always)]
+    fn prefetch_far(self, p: *const u8) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: any address may be prefetched; the instruction is in every x86-64.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T1>(p.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = p;
+    }
 
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
@@ -122,14 +134,29 @@ pub(crate) trait Simd: Copy {
         }
     }
 
+    /// Words of two bytes of each row: `words[k] = upper[2 k] | upper[2 k + 1] << 8 | lower[2 k] << 16
+    /// | lower[2 k + 1] << 24`.
+    /// # Safety
+    /// Both rows are valid for `2 len` bytes, `words` for `len` words.
+    unsafe fn patches(self, upper: *const u8, lower: *const u8, len: usize, words: *mut u32) {
+        for k in 0..len {
+            // SAFETY: the caller's.
+            unsafe {
+                let pair =
+                    |row: *const u8| u16::from_le(row.add(2 * k).cast::<u16>().read_unaligned());
+                *words.add(k) = u32::from(pair(upper)) | u32::from(pair(lower)) << 16;
+            }
+        }
+    }
+
     /// Lists the indices of the words that are not zero, in order, and writes the four bytes of
-    /// each, as floats times `scale`, to `values`; returns their number.
+    /// each, as floats times `scale`, to `values`; returns their number. The words are lost.
     /// # Safety
     /// `words` is valid for `len` words rounded up to sixteen; `list` for `len + 16` entries and
     /// `values` for four times as many floats.
     unsafe fn compress(
         self,
-        words: *const u32,
+        words: *mut u32,
         len: usize,
         scale: f32,
         list: *mut u32,
@@ -141,10 +168,16 @@ pub(crate) trait Simd: Copy {
             unsafe {
                 let word = *words.add(k);
                 *list.add(count) = k as u32;
-                for (r, byte) in word.to_le_bytes().into_iter().enumerate() {
-                    *values.add(4 * count + r) = f32::from(byte) * scale;
-                }
+                *words.add(count) = word;
                 count += usize::from(word != 0);
+            }
+        }
+        for entry in 0..count {
+            // SAFETY: the caller's; `count <= len`.
+            unsafe {
+                for (r, byte) in (*words.add(entry)).to_le_bytes().into_iter().enumerate() {
+                    *values.add(4 * entry + r) = f32::from(byte) * scale;
+                }
             }
         }
         count
@@ -170,6 +203,18 @@ pub(crate) trait Simd: Copy {
         }
     }
 }
+
+/// The same operation on each of `U` vectors: `each!(s, u => s.mul(a[u], b[u]))`.
+macro_rules! each {
+    ($s:expr, $u:ident => $value:expr) => {{
+        let mut all = [$s.splat(0.0); U];
+        for $u in 0..U {
+            all[$u] = $value;
+        }
+        all
+    }};
+}
+pub(crate) use each;
 
 /// Calls `body(offset, mask)` for each vector of `0..len`; the mask is `None` for a whole one.
 ///

@@ -1,16 +1,16 @@
 //! Optimizer steps and what they should come to.
 
-use kernels::{Update, reference};
+use kernels::Update;
 
 use super::{EPS, assert_near};
 
-/// One of each kind, and both momenta. The settings are exact, and so is `1 - rho`.
+/// One of each kind, and both momenta. The decays are exact.
 pub const RULES: [Update; 5] = [
     Update::Sgd { learning_rate: 0.25 },
     Update::Momentum { learning_rate: 0.125, momentum: 0.75, nesterov: false },
     Update::Momentum { learning_rate: 0.125, momentum: 0.75, nesterov: true },
-    Update::RmsProp { learning_rate: 0.0625, rho: 0.75, one_minus_rho: 0.25, epsilon: 1e-7 },
-    Update::Adam { alpha: 0.0625, one_minus_beta_1: 0.25, one_minus_beta_2: 0.125, epsilon: 1e-7 },
+    Update::RmsProp { rate: 0.0625, rho: 0.75, epsilon: 1e-7 },
+    Update::Adam { rate: 0.0625, beta_1: 0.75, beta_2: 0.875, epsilon: 1e-7 },
 ];
 
 /// Whether a rule uses the first state, and the second.
@@ -23,11 +23,15 @@ pub fn uses(rule: &Update) -> (bool, bool) {
     }
 }
 
-/// One step of weights and both states from `old` to `new` is what the formulas say in `f64`.
+/// What the kernels add to keep state from becoming subnormal.
+pub const TINY: f64 = 1e-30;
+
+/// One step of weights and both states from `old` to `new` is what the rule's formulas, those of
+/// `kernels::Update`, say in `f64`.
 ///
 /// A state is off by a few roundings of terms that are no larger than `|state|` and what is added
-/// to it; a weight by one rounding of itself and at most sixteen of its change: those of the
-/// states, four of the root, one each of what is left.
+/// to it; a weight by one rounding of itself and at most twenty-four of its change: those of the
+/// states, twelve of the root, one each of what is left.
 #[track_caller]
 pub fn assert_step(
     old: [&[f32]; 3],
@@ -36,46 +40,39 @@ pub fn assert_step(
     rule: &Update,
     what: &str,
 ) {
-    let [w0, m0, v0] = old.map(|x| x.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
-    let (mut w, mut m, mut v) = (w0.clone(), m0.clone(), v0.clone());
-    match *rule {
-        Update::Sgd { learning_rate } => {
-            reference::sgd(&mut w, &mut m, gradient, learning_rate.into(), 0.0, false);
-            m = m0.clone(); // not used, and left alone
-        }
-        Update::Momentum { learning_rate, momentum, nesterov } => {
-            let (rate, momentum) = (learning_rate.into(), momentum.into());
-            reference::sgd(&mut w, &mut m, gradient, rate, momentum, nesterov);
-        }
-        Update::RmsProp { learning_rate, rho, epsilon, .. } => {
-            let (rate, rho) = (learning_rate.into(), rho.into());
-            reference::rmsprop(&mut w, &mut v, gradient, rate, rho, epsilon.into());
-        }
-        Update::Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon } => {
-            // The rule's `alpha` has the correction in it: undo the twin's, at its first step.
-            let betas = [one_minus_beta_1, one_minus_beta_2].map(|x| 1.0 - f64::from(x));
-            let rate = f64::from(alpha) * (1.0 - betas[0]) / (1.0 - betas[1]).sqrt();
-            reference::adam(&mut w, &mut m, &mut v, gradient, 1, rate, betas, epsilon.into());
-        }
-    }
-    let states = [(new[1], &m, &m0), (new[2], &v, &v0)];
-    for (got, expected, before) in states {
-        for (at, x) in got.iter().enumerate() {
-            let bound = 4.0 * EPS * (expected[at].abs() + before[at].abs());
-            assert_near(*x, expected[at], bound, &format!("{what}: state {at}"));
-        }
-    }
-    for (at, x) in new[0].iter().enumerate() {
-        // The mean's own error is relative to its terms, which may cancel.
-        let terms = m0[at].abs() + gradient[at].abs();
-        let change = match *rule {
-            Update::Adam { alpha, epsilon, .. } => {
-                f64::from(alpha) * terms / (v[at].sqrt() + f64::from(epsilon))
+    for (at, &g) in gradient.iter().enumerate() {
+        let [w, m, v] = old.map(|x| x.get(at).map_or(0.0, |x| f64::from(*x)));
+        // Expected weight and states, and the size of the terms that the change is made of.
+        let ([w1, m1, v1], change) = match *rule {
+            Update::Sgd { learning_rate } => {
+                let step = f64::from(learning_rate) * g;
+                ([w - step, m, v], step.abs())
             }
-            Update::Momentum { .. } => m0[at].abs() + 2.0 * m[at].abs() + gradient[at].abs(),
-            _ => (w[at] - w0[at]).abs(),
+            Update::Momentum { learning_rate, momentum, nesterov } => {
+                let (rate, momentum) = (f64::from(learning_rate), f64::from(momentum));
+                let m1 = momentum * m - rate * g + TINY;
+                let change = if nesterov { momentum * m1 - rate * g + TINY } else { m1 };
+                ([w + change, m1, v], m.abs() + 2.0 * m1.abs() + g.abs())
+            }
+            Update::RmsProp { rate, rho, epsilon } => {
+                let v1 = f64::from(rho) * v + g * g + f64::from(epsilon);
+                let step = f64::from(rate) * g / v1.sqrt();
+                ([w - step, m, v1], step.abs())
+            }
+            Update::Adam { rate, beta_1, beta_2, epsilon } => {
+                let m1 = f64::from(beta_1) * m + g + TINY;
+                let v1 = f64::from(beta_2) * v + g * g + TINY;
+                let slope = f64::from(rate) / (v1.sqrt() + f64::from(epsilon));
+                // The mean's own error is relative to its terms, which may cancel.
+                ([w - slope * m1, m1, v1], slope * (m.abs() + g.abs() + TINY))
+            }
         };
-        let bound = 1.01 * EPS * (w[at].abs() + 16.0 * change);
-        assert_near(*x, w[at], bound, &format!("{what}: weight {at}"));
+        for (state, expected, before) in [(1, m1, m), (2, v1, v)] {
+            let bound = 4.0 * EPS * (expected.abs() + before.abs());
+            let what = format!("{what}: state {state} of {at}");
+            assert_near(new[state].get(at).copied().unwrap_or(0.0), expected, bound, &what);
+        }
+        let bound = 1.01 * EPS * (w1.abs() + 24.0 * change);
+        assert_near(new[0][at], w1, bound, &format!("{what}: weight {at}"));
     }
 }

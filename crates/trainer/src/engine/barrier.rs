@@ -14,6 +14,11 @@ const YIELDS: usize = 200;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Broken;
 
+/// That a thread has arrived, and must wait for the others.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Arrival(usize);
+
 /// A barrier that spins, then yields, then sleeps, and that a panicking thread breaks.
 #[derive(Debug)]
 pub(crate) struct Barrier {
@@ -42,15 +47,20 @@ impl Barrier {
         }
     }
 
-    /// Waits until all threads have called this. What they wrote before it, all may read after it.
-    pub(crate) fn wait(&self) -> Result<(), Broken> {
+    /// Says that this thread is there. What it wrote before, all may read after their
+    /// [`wait`](Self::wait); what it does in between, nobody may depend on.
+    pub(crate) fn arrive(&self) -> Arrival {
         let generation = self.generation.load(Ordering::Acquire);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
             self.arrived.store(0, Ordering::Relaxed);
             self.generation.store(generation.wrapping_add(1), Ordering::Release);
             self.wake_sleepers();
-            return self.check();
         }
+        Arrival(generation)
+    }
+
+    /// Waits until all threads have arrived.
+    pub(crate) fn wait(&self, Arrival(generation): Arrival) -> Result<(), Broken> {
         let passed = || {
             self.generation.load(Ordering::Acquire) != generation
                 || self.broken.load(Ordering::Acquire)
@@ -121,9 +131,9 @@ mod tests {
                     scope.spawn(|| {
                         for round in 0..300 {
                             count.fetch_add(1, Ordering::Relaxed);
-                            barrier.wait().unwrap();
+                            barrier.wait(barrier.arrive()).unwrap();
                             assert_eq!(count.load(Ordering::Relaxed), (round + 1) * threads);
-                            barrier.wait().unwrap();
+                            barrier.wait(barrier.arrive()).unwrap();
                         }
                     });
                 }
@@ -135,7 +145,7 @@ mod tests {
     fn a_panic_frees_who_waits() {
         let barrier = Barrier::new(2);
         let result = thread::scope(|scope| {
-            let waiting = scope.spawn(|| barrier.wait());
+            let waiting = scope.spawn(|| barrier.wait(barrier.arrive()));
             let panicking = scope.spawn(|| {
                 let _guard = BreakOnPanic(&barrier);
                 panic!("on purpose");

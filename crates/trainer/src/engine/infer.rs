@@ -6,7 +6,7 @@ use kernels::panels::{Batch, PANEL, Panels};
 use kernels::{Isa, MatRef, Targets, first_layer, loss};
 use rayon::prelude::*;
 
-use super::batch_of;
+use super::gather::batch_of;
 use super::network::{Head, Network};
 use super::shares::{Activations, Block};
 use crate::optimizer::State;

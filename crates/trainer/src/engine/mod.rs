@@ -4,25 +4,28 @@
 //!
 //! ```text
 //! for each batch of the epoch's order:
-//!     gather its rows; list what is not zero           every thread, for itself
-//!     1. first layer, own columns, all examples        z = X W[:, own] + b, activation
-//!        --- barrier: everyone's columns are there ---
-//!     2. own examples: later layers, loss, and back to the second layer's sums
+//!        --- barrier: everyone's columns of the first layer's outputs are there ---
+//!     1. own examples: later layers, loss, and back to the second layer's sums
 //!        --- barrier: everyone's gradients are there ---
-//!     3. own columns of the first layer's gradient; W[:, own] and own rows of later weights:
-//!        gradient, optimizer step as its epilogue
+//!     2. own rows of later layers' weights: gradient, optimizer step as its epilogue;
+//!        own columns of the first layer's weights, a block at a time: the same, and then at once
+//!        the next batch's outputs, z = X W[:, block] + b, activation
 //! ```
+//!
+//! Between arriving at a barrier and waiting there a thread prepares the next batch: copies its rows
+//! at the first, lists what in them is not zero at the second.
 //!
 //! The first layer holds nearly all parameters. Cut by columns, its weights and their state never
 //! leave the core that owns them: what crosses between cores is the hidden activations (W2: 256 KiB
-//! a step) and not the weights (1.6 MiB). Phase 3 writes nothing that another thread's phase 1
-//! reads, so two barriers are enough, at any depth.
+//! a step) and not the weights (1.6 MiB). A block is used twice while it is near. Two barriers are
+//! enough, at any depth.
 //!
 //! Every output of every product is one chain of multiply-adds in the order of its summation
 //! dimension, wherever the cuts are, so the trained weights are the same bits for any number of
 //! threads.
 
 pub(crate) mod barrier;
+pub(crate) mod gather;
 pub(crate) mod infer;
 pub(crate) mod network;
 mod profile;
@@ -36,14 +39,15 @@ pub use profile::{Phase, Profile};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use dataset::{Examples, FeaturesView};
+use dataset::Examples;
 use kernels::gemm::Products;
-use kernels::panels::{Batch, PANEL, Panels};
-use kernels::{Aligned, Isa};
+use kernels::panels::PANEL;
+use kernels::{Aligned, Isa, first_layer};
 
 use crate::optimizer::{Optimizer, State};
 use crate::{Parameters, Progress};
 use barrier::{Barrier, BreakOnPanic};
+use gather::Gather;
 use network::{Network, rule};
 use profile::Stopwatch;
 use shares::{Activations, Biases, Columns, Rows, read, stride};
@@ -119,21 +123,18 @@ impl Engine {
                 })
                 .collect(),
         };
+        let panels = gather::fours(examples).count();
         let own = (0..threads)
             .map(|index| {
-                let columns = Columns::load(parameters, state, index, threads);
-                let width = columns.range.len();
+                let columns = Columns::load(parameters, state, panels, batch_size, index, threads);
                 let widest = widths[1..].iter().copied().max().unwrap_or(0);
                 Mutex::new(Own {
                     index,
                     isa: Isa::best(),
                     columns,
-                    batch: batch_of(examples, batch_size),
-                    labels: Vec::with_capacity(most),
-                    by_examples: Panels::with_capacity(batch_size, widths[0]),
-                    by_features: Panels::with_capacity(widths[0], batch_size),
-                    first_gradient: Activations::new(batch_size, width),
+                    gather: Gather::new(examples, batch_size),
                     gradient: Aligned::zeros(step::GRADIENT_ROWS * stride(widest)),
+                    sums: Aligned::zeros(first_layer::sums(panels, batch_size)),
                     products: Products::new(Isa::best()),
                     watch: Stopwatch::start(),
                 })
@@ -170,35 +171,53 @@ impl Engine {
             let mut own = own.unwrap_or_else(PoisonError::into_inner);
             let own = &mut *own;
             own.watch = Stopwatch::start();
-            let mut batches = order.chunks(self.batch_size).enumerate().peekable();
-            while let Some((index, rows)) = batches.next() {
-                let next = batches.peek().map_or(&[][..], |(_, rows)| rows);
-                let step = Step {
-                    network: &self.network,
-                    shared: &self.shared,
-                    rule: rule(self.optimizer, steps_before + index as u64 + 1),
-                    len: rows.len(),
-                };
-                gather(&step, own, examples, rows, next);
-                step.first_forward(own);
-                let waited = barrier.wait();
+            let steps = order.len().div_ceil(self.batch_size);
+            let rows = |number| order.chunks(self.batch_size).nth(number).unwrap_or_default();
+            let step = |number: usize| Step {
+                network: &self.network,
+                shared: &self.shared,
+                data: examples,
+                rule: rule(self.optimizer, steps_before + number as u64 + 1),
+                len: rows(number).len(),
+                number,
+            };
+            own.gather.announce(&examples, rows(0));
+            own.gather.copy(own.isa, &examples, rows(1));
+            own.list();
+            step(0).first_forward(own);
+            own.gather.advance();
+            for number in 0..steps {
+                let (step, next) = (step(number), (number + 1 < steps).then(|| step(number + 1)));
+                // What a thread has to do for itself alone, it does while others may still be on
+                // their way.
+                let arrival = barrier.arrive();
+                if next.is_some() {
+                    own.gather.copy(own.isa, &examples, rows(number + 2));
+                    own.watch.lap(Phase::Gather);
+                }
+                let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() || stop.load(Ordering::Relaxed) {
                     return;
                 }
                 step.middle(own);
-                let waited = barrier.wait();
+                let arrival = barrier.arrive();
+                if next.is_some() {
+                    own.list();
+                }
+                let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() {
                     return;
                 }
-                step.update(own);
+                step.update(own, next.as_ref());
+                own.gather.advance();
                 if context.index() == 0 {
                     let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
                     let loss = self.add_up(&mut totals);
                     progress.step();
                     if !loss.is_finite() {
-                        totals.failed = Some((index + 1, loss / rows.len() as f64));
+                        totals.failed = Some((number + 1, loss / step.len as f64));
                         // Seen by all after the next barrier, which orders it.
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -218,7 +237,7 @@ impl Engine {
     /// Whether the thread's parameters are numbers: no loss has seen what the last step made of
     /// them.
     fn is_finite(&self, own: &Own) -> bool {
-        let mut finite = own.columns.weights.is_finite() && own.columns.biases.is_finite();
+        let mut finite = own.columns.is_finite();
         for (l, (rows, biases)) in (1..).zip(self.shared.rows.iter().zip(&self.shared.biases)) {
             finite &= read(&rows[own.index]).weights.is_finite();
             finite &= l % self.own.len() != own.index || read(biases).0.is_finite();
@@ -262,37 +281,4 @@ impl Engine {
         }
         sum
     }
-}
-
-/// An empty batch for examples of this kind.
-pub(crate) fn batch_of(examples: &Examples<'_>, capacity: usize) -> Batch {
-    match examples.features() {
-        FeaturesView::U8(_) => Batch::of_bytes(capacity, examples.width(), BYTE_SCALE),
-        FeaturesView::F32(_) => Batch::of_floats(capacity, examples.width()),
-    }
-}
-
-/// Copies the rows of a batch to where the thread works on them, and its own examples' labels; the
-/// rows of the next batch set out from memory meanwhile.
-fn gather(step: &Step<'_>, own: &mut Own, examples: Examples<'_>, rows: &[u32], next: &[u32]) {
-    let width = examples.width();
-    own.batch.clear();
-    let range = |row: u32| row as usize * width..(row as usize + 1) * width;
-    let later = next.iter().map(Some).chain(std::iter::repeat(None));
-    for (&row, later) in rows.iter().zip(later) {
-        match examples.features() {
-            FeaturesView::U8(pixels) => {
-                own.batch.push_bytes(&pixels[range(row)]);
-                later.inspect(|later| Batch::prefetch(&pixels[range(**later)]));
-            }
-            FeaturesView::F32(values) => {
-                own.batch.push_floats(&values[range(row)]);
-                later.inspect(|later| Batch::prefetch(&values[range(**later)]));
-            }
-        }
-    }
-    let mine = step.examples(own.index);
-    let labels = examples.labels();
-    own.labels.clear();
-    own.labels.extend(rows[mine].iter().map(|row| labels.get(*row as usize) as u16));
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::gather::Lists;
+
 /// A part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -41,12 +43,8 @@ impl Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Profile {
     times: [Duration; Phase::ALL.len()],
-    /// Entries of the first layer's forward panels kept, summed over steps.
-    pub(crate) forward_kept: f64,
-    /// Entries of the weight gradient's panels kept, summed over steps.
-    pub(crate) update_kept: f64,
-    /// Steps that these sums are of.
-    pub(crate) steps: usize,
+    /// Entries of the first layer's lists of examples, and of those of features: kept, and all.
+    kept: [[f64; 2]; 2],
 }
 
 impl Profile {
@@ -57,21 +55,29 @@ impl Profile {
 
     /// Fraction of the first layer's multiply-adds that the forward product computed.
     pub fn forward_density(&self) -> f64 {
-        self.forward_kept / self.steps.max(1) as f64
+        self.kept[0][0] / self.kept[0][1].max(1.0)
     }
 
     /// Fraction of the first layer's multiply-adds that its weight gradient computed.
     pub fn update_density(&self) -> f64 {
-        self.update_kept / self.steps.max(1) as f64
+        self.kept[1][0] / self.kept[1][1].max(1.0)
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         for (time, more) in self.times.iter_mut().zip(other.times) {
             *time += more;
         }
-        self.forward_kept += other.forward_kept;
-        self.update_kept += other.update_kept;
-        self.steps += other.steps;
+        for (kept, more) in self.kept.as_flattened_mut().iter_mut().zip(other.kept.as_flattened()) {
+            *kept += more;
+        }
+    }
+
+    pub(crate) fn add_lists(&mut self, lists: &Lists) {
+        for (kept, panels) in self.kept.iter_mut().zip([&lists.examples, &lists.features]) {
+            let all = (panels.count() * panels.depth()) as f64;
+            kept[0] += panels.density() * all;
+            kept[1] += all;
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use kernels::first_layer::STRIP;
 use kernels::gemm::share;
-use kernels::{Aligned, MatMut, MatRef, Update};
+use kernels::{Aligned, Isa, MatMut, MatRef, Update};
 
 use crate::Parameters;
 use crate::optimizer::State;
@@ -17,8 +18,8 @@ pub(crate) fn stride(width: usize) -> usize {
     width.next_multiple_of(QUANTUM)
 }
 
-/// A block of a matrix with the optimizer's state beside it, padded to whole cache lines. Padding
-/// is zero and stays zero: its gradient is.
+/// A block of a matrix with the optimizer's state beside it, padded to whole cache lines. Nothing
+/// that is read depends on the padding.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) rows: usize,
@@ -44,7 +45,8 @@ impl Block {
             if source.is_empty() {
                 return Aligned::default();
             }
-            let mut block = Aligned::zeros(rows.len() * stride);
+            // Whole blocks of sixteen rows, for the transpose.
+            let mut block = Aligned::zeros(rows.len().next_multiple_of(QUANTUM) * stride);
             for (r, row) in rows.clone().enumerate() {
                 let from = at + row * units + cols.start;
                 block[r * stride..][..cols.len()].copy_from_slice(&source[from..][..cols.len()]);
@@ -106,7 +108,7 @@ impl Block {
     }
 
     /// Applies `rule` to the rows from `row` on that `gradient`, of the same stride, covers.
-    pub(crate) fn apply(&mut self, isa: kernels::Isa, rule: &Update, row: usize, gradient: &[f32]) {
+    pub(crate) fn apply(&mut self, isa: Isa, rule: &Update, row: usize, gradient: &[f32]) {
         let range = row * self.stride..row * self.stride + gradient.len();
         let state = |state: &Aligned| if state.is_empty() { 0..0 } else { range.clone() };
         let (first, second) = (state(&self.first), state(&self.second));
@@ -124,30 +126,63 @@ impl Block {
 #[derive(Debug)]
 pub(crate) struct Columns {
     pub(crate) range: Range<usize>,
-    pub(crate) weights: Block,
-    pub(crate) biases: Block,
+    pub(crate) blocks: Vec<ColumnBlock>,
     /// One a panel of features; see `kernels::first_layer::Weights`.
     pub(crate) touched: Vec<bool>,
 }
 
+/// Columns that are computed together: one strip of tiles, so that weights and gradients lie in
+/// memory in the order in which the products read them.
+#[derive(Debug)]
+pub(crate) struct ColumnBlock {
+    /// Which of the thread's columns.
+    pub(crate) range: Range<usize>,
+    pub(crate) weights: Block,
+    pub(crate) biases: Block,
+    /// Gradient with respect to the sums, `[batch, columns]`.
+    pub(crate) gradient: Activations,
+}
+
 impl Columns {
-    pub(crate) fn load(p: &Parameters, state: &State, index: usize, threads: usize) -> Self {
+    pub(crate) fn load(
+        p: &Parameters,
+        state: &State,
+        panels: usize,
+        batch_size: usize,
+        index: usize,
+        threads: usize,
+    ) -> Self {
         let layer = &p.layers()[0];
         let range = share(layer.units, QUANTUM, index, threads);
-        let (rows, cols) = (0..layer.inputs, range.clone());
-        let weights = Block::load(p, state, layer.weights.start, layer.units, rows, cols.clone());
-        let biases = Block::load(p, state, layer.biases.start, layer.units, 0..1, cols);
-        let panels = layer.inputs.div_ceil(kernels::panels::PANEL);
+        let count = range.len().div_ceil(STRIP);
+        let block = |i: usize| {
+            let own = share(range.len(), QUANTUM, i, count);
+            let cols = range.start + own.start..range.start + own.end;
+            let (rows, units) = (0..layer.inputs, layer.units);
+            ColumnBlock {
+                weights: Block::load(p, state, layer.weights.start, units, rows, cols.clone()),
+                biases: Block::load(p, state, layer.biases.start, units, 0..1, cols),
+                gradient: Activations::new(batch_size, own.len()),
+                range: own,
+            }
+        };
+        let blocks = (0..count).map(block).collect();
         // State from an earlier training may be anything: then no panel is known to be untouched.
         let touched = vec![state.steps > 0; panels];
-        Self { range, weights, biases, touched }
+        Self { range, blocks, touched }
     }
 
     pub(crate) fn save(&self, p: &mut Parameters, state: &mut State) {
         let layer = p.layers()[0].clone();
-        let col = self.range.start;
-        self.weights.save(p, state, layer.weights.start, layer.units, 0, col);
-        self.biases.save(p, state, layer.biases.start, layer.units, 0, col);
+        for block in &self.blocks {
+            let col = self.range.start + block.range.start;
+            block.weights.save(p, state, layer.weights.start, layer.units, 0, col);
+            block.biases.save(p, state, layer.biases.start, layer.units, 0, col);
+        }
+    }
+
+    pub(crate) fn is_finite(&self) -> bool {
+        self.blocks.iter().all(|block| block.weights.is_finite() && block.biases.is_finite())
     }
 }
 
@@ -175,9 +210,9 @@ impl Rows {
         let (at, units) = (layer.weights.start, layer.units);
         let weights = Block::load(p, state, at, units, range.clone(), 0..units);
         let transposed_stride = stride(range.len());
-        let transposed = Aligned::zeros(units * transposed_stride);
+        let transposed = Aligned::zeros(stride(units) * transposed_stride);
         let mut rows = Self { range, weights, transposed, transposed_stride };
-        rows.transpose();
+        rows.transpose(Isa::best());
         rows
     }
 
@@ -187,18 +222,10 @@ impl Rows {
     }
 
     /// Brings the transpose up to date.
-    pub(crate) fn transpose(&mut self) {
-        let (stride, to_stride) = (self.weights.stride, self.transposed_stride);
-        // Sixteen rows at a time: each line of either side is used whole while it is near.
-        for start in (0..self.weights.rows).step_by(QUANTUM) {
-            let end = (start + QUANTUM).min(self.weights.rows);
-            for unit in 0..self.weights.cols {
-                for row in start..end {
-                    self.transposed[unit * to_stride + row] =
-                        self.weights.values[row * stride + unit];
-                }
-            }
-        }
+    pub(crate) fn transpose(&mut self, isa: Isa) {
+        let Block { rows, cols, stride, values, .. } = &self.weights;
+        let (to, to_stride) = (&mut self.transposed, self.transposed_stride);
+        kernels::transpose(isa, values, *stride, *rows, *cols, to, to_stride);
     }
 
     /// `[units, rows]`

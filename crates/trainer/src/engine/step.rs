@@ -1,12 +1,13 @@
-//! One thread's part of a step: three phases, two barriers.
+//! One thread's part of a step: its phases between two barriers.
 
 use std::ops::Range;
 use std::sync::RwLock;
 
 use kernels::gemm::{Epilogue, Products, Start, share};
-use kernels::panels::{Batch, Panels};
-use kernels::{Aligned, Isa, MatMut, Targets, Update, first_layer, loss};
+use kernels::panels::Ahead;
+use kernels::{Aligned, Isa, MatMut, MatRef, Targets, Update, first_layer, loss};
 
+use super::gather::{self, Gather};
 use super::network::{Head, Network};
 use super::profile::{Phase, Stopwatch};
 use super::shares::{Activations, Biases, Columns, Rows, read, stride, write};
@@ -48,17 +49,21 @@ pub(crate) struct Own {
     pub(crate) index: usize,
     pub(crate) isa: Isa,
     pub(crate) columns: Columns,
-    pub(crate) batch: Batch,
-    /// Class numbers of own examples. Not with what is shared: they are written before the step's
-    /// first barrier, while others may still read the last step's gradients.
-    pub(crate) labels: Vec<u16>,
-    pub(crate) by_examples: Panels,
-    pub(crate) by_features: Panels,
-    /// Gradient with respect to the first layer's sums, `[batch, own columns]`.
-    pub(crate) first_gradient: Activations,
+    pub(crate) gather: Gather,
     pub(crate) gradient: Aligned,
+    /// Room for the first layer's sums where a batch is cut into chunks.
+    pub(crate) sums: Aligned,
     pub(crate) products: Products,
     pub(crate) watch: Stopwatch,
+}
+
+impl Own {
+    /// Lists what is not zero in the batch that is coming.
+    pub(crate) fn list(&mut self) {
+        self.gather.list(self.isa);
+        self.watch.lap(Phase::Gather);
+        self.watch.profile.add_lists(&self.gather.next_lists);
+    }
 }
 
 /// One step as every thread sees it.
@@ -66,9 +71,14 @@ pub(crate) struct Own {
 pub(crate) struct Step<'a> {
     pub(crate) network: &'a Network,
     pub(crate) shared: &'a Shared,
+    /// All examples trained on.
+    pub(crate) data: dataset::Examples<'a>,
     pub(crate) rule: Update,
     /// Examples in this batch.
     pub(crate) len: usize,
+    /// The number of the step: every other goes through the blocks of columns backwards, and finds
+    /// the last ones of the step before still near.
+    pub(crate) number: usize,
 }
 
 impl Step<'_> {
@@ -81,26 +91,32 @@ impl Step<'_> {
         share(self.len, 1, index, self.threads())
     }
 
-    /// First phase: own columns of the first layer, for all examples.
+    /// The numbers of own blocks of columns, in the order of this step.
+    fn blocks(&self, own: &Own) -> impl Iterator<Item = usize> + use<> {
+        let (count, backwards) = (own.columns.blocks.len(), self.number % 2 == 1);
+        (0..count).map(move |i| if backwards { count - 1 - i } else { i })
+    }
+
+    /// The first layer before the first step, when there is no update to do it after.
     pub(crate) fn first_forward(&self, own: &mut Own) {
-        own.by_examples.fill_examples(own.isa, &own.batch);
-        own.by_features.fill_features(own.isa, &own.batch);
-        own.watch.lap(Phase::Gather);
-        own.watch.profile.forward_kept += own.by_examples.density();
-        own.watch.profile.update_kept += own.by_features.density();
-        own.watch.profile.steps += 1;
-        let mut out = write(&self.shared.first_outputs[own.index]);
-        let rows = self.len.next_multiple_of(kernels::panels::PANEL);
-        if !own.columns.range.is_empty() {
-            first_layer::forward(
-                own.isa,
-                &own.by_examples,
-                own.columns.weights.view(),
-                &own.columns.biases.values[..own.columns.range.len()],
-                self.network.activation(0),
-                out.view_mut(rows),
-            );
+        for block in self.blocks(own) {
+            self.forward_block(own, block);
         }
+    }
+
+    /// The first layer's outputs in a block of own columns, for all examples of the batch that is
+    /// coming.
+    fn forward_block(&self, own: &mut Own, block: usize) {
+        let mut out = write(&self.shared.first_outputs[own.index]);
+        let block = &own.columns.blocks[block];
+        first_layer::forward(
+            own.isa,
+            &own.gather.next_lists.examples,
+            block.weights.view(),
+            &block.biases.values[..block.range.len()],
+            self.network.activation(0),
+            out.view_mut(self.len).col_range(block.range.clone()),
+        );
         own.watch.lap(Phase::Forward);
     }
 
@@ -117,7 +133,7 @@ impl Step<'_> {
         }
         self.forward(own, mine, rows.clone());
         own.watch.lap(Phase::Forward);
-        self.head(own.isa, mine, &own.labels);
+        self.head(own.isa, mine, &own.gather.labels[rows.clone()]);
         own.watch.lap(Phase::Loss);
         for l in (2..self.network.depth()).rev() {
             let (below, above) = mine.gradients.split_at_mut(l);
@@ -220,12 +236,12 @@ impl Step<'_> {
         }
     }
 
-    /// Third phase: the gradient and update of own parameters. Nothing that others still read is
-    /// written: the next step's first phase needs no barrier before it.
-    pub(crate) fn update(&self, own: &mut Own) {
+    /// Third phase: the gradient and update of own parameters; each block of the first layer's goes
+    /// on to the outputs of the `next` batch while it is near. Nothing that others still read is
+    /// written: no barrier is needed in between.
+    pub(crate) fn update(&self, own: &mut Own, next: Option<&Step<'_>>) {
         self.first_gradient(own);
         own.watch.lap(Phase::Backward);
-        self.update_first(own);
         for l in 1..self.network.depth() {
             self.update_rows(own, l);
             if l % self.threads() == own.index {
@@ -233,52 +249,65 @@ impl Step<'_> {
             }
         }
         own.watch.lap(Phase::Update);
+        let blocks = self.blocks(own);
+        // The batch after the next sets out from memory; its rows are copied in the step to come.
+        let rows = std::mem::take(&mut own.gather.next_keys);
+        let mut ahead =
+            gather::ahead(&self.data, &rows, own.gather.fours.count() * own.columns.blocks.len());
+        for block in blocks {
+            self.update_block(own, block, &mut ahead);
+            own.watch.lap(Phase::Update);
+            if let Some(next) = next {
+                next.forward_block(own, block);
+            }
+        }
+        own.gather.next_keys = rows;
     }
 
     /// Gradient with respect to the first layer's sums: own columns, all examples.
     fn first_gradient(&self, own: &mut Own) {
-        let cols = own.columns.range.clone();
-        if cols.is_empty() {
-            return;
-        }
         let activation = self.network.activation(0);
         let outputs = read(&self.shared.first_outputs[own.index]);
+        let first = own.columns.range.start;
         for t in 0..self.threads() {
             let rows = self.examples(t);
             if rows.is_empty() {
                 continue;
             }
             let theirs = read(&self.shared.examples[t]);
-            if self.network.depth() == 1 {
-                let (source, target) = (&theirs.gradients[0], &mut own.first_gradient);
-                for (r, row) in rows.enumerate() {
-                    let from = &source.values[r * source.stride..][cols.clone()];
-                    target.values[row * target.stride..][..cols.len()].copy_from_slice(from);
+            for block in &mut own.columns.blocks {
+                let cols = block.range.clone();
+                if self.network.depth() == 1 {
+                    let (source, target) = (&theirs.gradients[0], &mut block.gradient);
+                    for (r, row) in rows.clone().enumerate() {
+                        let from = &source.values[r * source.stride + first..][cols.clone()];
+                        target.values[row * target.stride..][..cols.len()].copy_from_slice(from);
+                    }
+                    continue;
                 }
-                continue;
+                let share = read(&self.shared.rows[0][own.index]);
+                let (_, target) = block.gradient.view_mut(rows.end).split_rows(rows.start);
+                let outputs = outputs.view(self.len).row_range(rows.clone());
+                let outputs = outputs.col_range(cols.clone());
+                let epilogue = Epilogue::ActivationGradient(outputs, activation);
+                let gradient = theirs.gradients[1].view(rows.len());
+                let weights = share.transposed().col_range(cols);
+                own.products.run(gradient, weights, target, Start::Zero, epilogue);
             }
-            let share = read(&self.shared.rows[0][own.index]);
-            let (_, target) = own.first_gradient.view_mut(rows.end).split_rows(rows.start);
-            let outputs = outputs.view(self.len).row_range(rows.clone());
-            let epilogue = Epilogue::ActivationGradient(outputs, activation);
-            let gradient = theirs.gradients[1].view(rows.len());
-            own.products.run(gradient, share.transposed(), target, Start::Zero, epilogue);
         }
     }
 
-    fn update_first(&self, own: &mut Own) {
-        if own.columns.range.is_empty() {
-            return;
-        }
-        let columns = &mut own.columns;
-        let gradient = own.first_gradient.view(self.len);
-        let [values, first, second] = columns.weights.views_mut();
-        let weights = first_layer::Weights { values, first, second, touched: &mut columns.touched };
-        first_layer::update(own.isa, &own.by_features, gradient, &self.rule, weights);
-        let sums = &mut own.gradient[..columns.biases.stride];
-        sums.fill(0.0);
-        add_rows(&own.first_gradient, self.len, sums);
-        columns.biases.apply(own.isa, &self.rule, 0, sums);
+    fn update_block(&self, own: &mut Own, block: usize, ahead: &mut Ahead<'_>) {
+        let block = &mut own.columns.blocks[block];
+        let [values, first, second] = block.weights.views_mut();
+        let touched = &mut own.columns.touched;
+        let weights = first_layer::Weights { values, first, second, touched, sums: &mut own.sums };
+        let (lists, fours) = (&own.gather.lists.features, own.gather.fours);
+        let gradient = block.gradient.view(self.len);
+        first_layer::update(own.isa, lists, fours, gradient, &self.rule, weights, ahead);
+        let sums = &mut own.gradient[..block.biases.stride];
+        add_rows(&mut own.products, gradient, Start::Zero, sums);
+        block.biases.apply(own.isa, &self.rule, 0, sums);
     }
 
     /// Own rows of layer `l`'s weights, some at a time.
@@ -315,16 +344,22 @@ impl Step<'_> {
             share.weights.apply(own.isa, &self.rule, row, gradient);
             row += rows;
         }
-        share.transpose();
+        share.transpose(own.isa);
     }
 
     fn update_biases(&self, own: &mut Own, l: usize) {
         let mut biases = write(&self.shared.biases[l - 1]);
         let sums = &mut own.gradient[..biases.0.stride];
-        sums.fill(0.0);
+        let mut start = Start::Zero;
         for t in 0..self.threads() {
+            let examples = self.examples(t);
+            if examples.is_empty() {
+                continue;
+            }
             let theirs = read(&self.shared.examples[t]);
-            add_rows(&theirs.gradients[l], self.examples(t).len(), sums);
+            let gradient = theirs.gradients[l].view(examples.len());
+            add_rows(&mut own.products, gradient, start, sums);
+            start = Start::FromC;
         }
         biases.0.apply(own.isa, &self.rule, 0, sums);
     }
@@ -339,9 +374,9 @@ impl Step<'_> {
     }
 }
 
-/// Adds the first `rows` rows to `sums`, in order.
-fn add_rows(matrix: &Activations, rows: usize, sums: &mut [f32]) {
-    for row in matrix.values.chunks_exact(matrix.stride).take(rows) {
-        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-    }
+/// Sums the rows of a matrix, in order: the product of a row of ones with it.
+fn add_rows(products: &mut Products, matrix: MatRef<'_>, start: Start, sums: &mut [f32]) {
+    let ones = MatRef::with_strides(&[1.0], 1, matrix.rows(), 0, 0);
+    let sums = MatMut::new(&mut sums[..matrix.cols()], 1, matrix.cols());
+    products.run(ones, matrix, sums, start, Epilogue::Store);
 }

@@ -36,7 +36,7 @@ pub fn time_team<W: FnMut() + Send>(team: &mut [W], repetitions: usize) -> Durat
 fn run(work: &mut impl FnMut(), barrier: &Barrier, repetitions: usize) -> Duration {
     let _guard = BreakOnPanic(barrier);
     work();
-    let mut whole = barrier.wait().is_ok();
+    let mut whole = barrier.wait(barrier.arrive()).is_ok();
     let start = Instant::now();
     for _ in 0..repetitions {
         // A panic elsewhere: the scope passes it on once all threads have left.
@@ -44,7 +44,7 @@ fn run(work: &mut impl FnMut(), barrier: &Barrier, repetitions: usize) -> Durati
             break;
         }
         work();
-        whole = barrier.wait().is_ok();
+        whole = barrier.wait(barrier.arrive()).is_ok();
     }
     start.elapsed()
 }

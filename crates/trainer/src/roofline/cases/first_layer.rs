@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernels::gemm::share;
-use kernels::panels::{Batch, PANEL, Panels};
+use kernels::panels::{Ahead, Batch, Fours, PANEL, Panels};
 use kernels::{Activation, Aligned, Isa, MatMut, MatRef, first_layer};
 
 use super::{Case, Demand, rule, rule_name};
@@ -164,8 +164,19 @@ fn update(workload: &'static Workload, digits: &Arc<Digits>) -> Case {
                             first: MatMut::new(first, inputs, n),
                             second: MatMut::new(second, inputs, n),
                             touched,
+                            sums: &mut [],
                         };
-                        first_layer::update(isa, x, MatRef::new(dz, batch, n), &rule, weights);
+                        let dz = MatRef::new(dz, batch, n);
+                        let fours = Fours::in_order(inputs);
+                        first_layer::update(
+                            isa,
+                            x,
+                            fours,
+                            dz,
+                            &rule,
+                            weights,
+                            &mut Ahead::nothing(),
+                        );
                     }
                 })
                 .collect();

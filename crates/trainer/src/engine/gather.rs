@@ -1,0 +1,138 @@
+//! A batch on its way from the data set to the first layer: its rows, and the lists made of them.
+//!
+//! Every thread makes all lists for itself. Sharing them was slower: what one thread had listed came
+//! to the other from a far cache, twenty bytes an entry, in more time than listing it again.
+
+use std::mem;
+
+use dataset::{Examples, FeaturesView};
+use kernels::Isa;
+use kernels::panels::{Ahead, Batch, Fours, Panels};
+
+use super::BYTE_SCALE;
+
+/// What is not zero in a batch.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    /// For the forward product.
+    pub(crate) examples: Panels,
+    /// For the weight gradient.
+    pub(crate) features: Panels,
+}
+
+/// A thread's batches: the one it trains on and the one after it.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    pub(crate) fours: Fours,
+    /// Rows of the batch that is coming and of the one after it, each with its label above.
+    keys: Vec<u64>,
+    pub(crate) next_keys: Vec<u64>,
+    /// The batch that is coming, as it lies in the data set and in the order of `fours`.
+    rows: Batch,
+    fours_of_rows: Batch,
+    /// Of the batch at hand.
+    pub(crate) lists: Lists,
+    /// Of the batch that is coming.
+    pub(crate) next_lists: Lists,
+    /// Class numbers of the batch at hand.
+    pub(crate) labels: Vec<u16>,
+}
+
+impl Gather {
+    pub(crate) fn new(examples: &Examples<'_>, batch_size: usize) -> Self {
+        let width = examples.width();
+        let lists = || Lists {
+            examples: Panels::with_capacity(batch_size, width),
+            features: Panels::with_capacity(width, batch_size),
+        };
+        Self {
+            fours: fours(examples),
+            keys: Vec::with_capacity(batch_size),
+            next_keys: Vec::with_capacity(batch_size),
+            rows: batch_of(examples, batch_size),
+            fours_of_rows: batch_of(examples, batch_size),
+            lists: lists(),
+            next_lists: lists(),
+            labels: Vec::with_capacity(batch_size),
+        }
+    }
+
+    /// Announces a batch: the next that will be copied.
+    ///
+    /// Its examples are put in the order of their labels; those of a label stay in theirs.
+    /// Examples of a class are alike: where one has a zero, the others in its panel have more often
+    /// one too. (MNIST: 35 % of the forward product is left instead of 39 %, Fashion-MNIST: 72 %
+    /// instead of 78 %.)
+    pub(crate) fn announce(&mut self, examples: &Examples<'_>, rows: &[u32]) {
+        let labels = examples.labels();
+        let key =
+            |(place, &row): (usize, &u32)| (labels.get(row as usize) as u64) << 32 | place as u64;
+        self.next_keys.clear();
+        self.next_keys.extend(rows.iter().enumerate().map(key));
+        self.next_keys.sort_unstable();
+        for key in &mut self.next_keys {
+            let place = *key as u32 as usize;
+            *key = *key >> 32 << 32 | u64::from(rows[place]);
+        }
+    }
+
+    /// Copies the rows of the batch announced last, and announces the one after it.
+    pub(crate) fn copy(&mut self, isa: Isa, examples: &Examples<'_>, after: &[u32]) {
+        mem::swap(&mut self.keys, &mut self.next_keys);
+        self.announce(examples, after);
+        self.rows.clear();
+        self.fours_of_rows.clear();
+        let width = examples.width();
+        let row = |key: u64| key as u32 as usize * width..(key as u32 as usize + 1) * width;
+        for &key in &self.keys {
+            match examples.features() {
+                FeaturesView::U8(pixels) => {
+                    let image = &pixels[row(key)];
+                    self.rows.push_bytes(image);
+                    if let Some(width) = self.fours.patches() {
+                        self.fours_of_rows.push_patches(isa, image, width);
+                    }
+                }
+                FeaturesView::F32(values) => self.rows.push_floats(&values[row(key)]),
+            }
+        }
+    }
+
+    /// Lists what is not zero in the rows that were copied.
+    pub(crate) fn list(&mut self, isa: Isa) {
+        let fours = if self.fours.patches().is_some() { &self.fours_of_rows } else { &self.rows };
+        self.next_lists.examples.fill_examples(isa, &self.rows);
+        self.next_lists.features.fill_features(isa, fours);
+    }
+
+    /// The batch that was coming is at hand.
+    pub(crate) fn advance(&mut self) {
+        mem::swap(&mut self.lists, &mut self.next_lists);
+        self.labels.clear();
+        self.labels.extend(self.keys.iter().map(|key| (key >> 32) as u16));
+    }
+}
+
+/// The announced rows `keys`, to be sent for in `times` portions.
+pub(crate) fn ahead<'a>(examples: &Examples<'a>, keys: &'a [u64], times: usize) -> Ahead<'a> {
+    match examples.features() {
+        FeaturesView::U8(pixels) => Ahead::new(pixels, examples.width(), keys, times),
+        FeaturesView::F32(values) => Ahead::new(values, examples.width(), keys, times),
+    }
+}
+
+/// Which features share a panel: pixels that lie together, where the examples are images of bytes.
+pub(crate) fn fours(examples: &Examples<'_>) -> Fours {
+    match (examples.features(), examples.shape()) {
+        (FeaturesView::U8(_), &[height, width]) => Fours::of_image(height, width),
+        _ => Fours::in_order(examples.width()),
+    }
+}
+
+/// An empty batch for examples of this kind.
+pub(crate) fn batch_of(examples: &Examples<'_>, capacity: usize) -> Batch {
+    match examples.features() {
+        FeaturesView::U8(_) => Batch::of_bytes(capacity, examples.width(), BYTE_SCALE),
+        FeaturesView::F32(_) => Batch::of_floats(capacity, examples.width()),
+    }
+}
