@@ -145,7 +145,8 @@ pub enum Error {
     },
     /// A name that is neither a known data set nor a path.
     #[error(
-        "unknown data set {name:?}{}; expected {known}, or the path of a folder",
+        "unknown data set {name:?}{}; expected {known}, or the path of \
+         a file or folder",
         suggestion.as_ref().map(|s| format!(" (did you mean {s:?}?)")).unwrap_or_default()
     )]
     UnknownName {

@@ -54,7 +54,7 @@ impl Search {
     /// If the folder given on the command line does not exist.
     pub fn locate(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         let mut places = self.places(name)?.into_iter();
-        Ok(places.find(|place| formats::detect(place, name).is_some()))
+        Ok(places.find(|place| place.exists() && formats::detect(place, name).is_some()))
     }
 
     /// Every place that `name` could be, in order.

@@ -193,7 +193,7 @@ impl Columns {
                 }
                 None => format!("a number from 0 to {} (there is no header)", count - 1),
             };
-            Error::invalid(path, "label column", format!("{asked:?} asked for"), expected)
+            Error::invalid(path, "label column", format!("none that is {asked:?}"), expected)
         })
     }
 }

@@ -87,7 +87,10 @@ pub(crate) fn read(folder: &Path, names: &[String], options: &ReadOptions) -> Re
     for class_folder in classes(folder).map_err(|e| Error::read(folder, e))? {
         let name = name_of(&class_folder)?;
         let class = names.iter().position(|known| *known == name).ok_or_else(|| {
-            let expected = "one of the classes of the training part or of classes.txt";
+            let expected = match &options.class_names {
+                Some(file) => format!("a folder for each class named in {}", file.display()),
+                None => "one of the classes of the training part or of classes.txt".into(),
+            };
             Error::invalid(&class_folder, "class", format!("{name:?}"), expected)
         })?;
         let class = u16::try_from(class).map_err(|_| {

@@ -249,21 +249,23 @@ fn grey_and_resized_from_every_format() {
     }
 }
 
+/// An array in row-major order.
+fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let text = format!("{{'shape': {shape}, 'fortran_order': False, 'descr': '{descr}'}}\n");
+    let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
+    bytes.extend((text.len() as u32).to_le_bytes());
+    [&bytes, text.as_bytes(), data].concat()
+}
+
 #[test]
 fn arrays_of_every_element_type() {
     let folder = Folder::empty();
     fs::create_dir(folder.path("set")).unwrap();
-    let npy = |descr: &str, shape: &str, data: &[u8]| {
-        let text = format!("{{'shape': {shape}, 'fortran_order': False, 'descr': '{descr}'}}\n");
-        let mut bytes = b"\x93NUMPY\x02\x00".to_vec();
-        bytes.extend((text.len() as u32).to_le_bytes());
-        [&bytes, text.as_bytes(), data].concat()
-    };
     let labels = npy("|b1", "(2,)", &[0, 1]);
     for part in ["train", "test"] {
         fs::write(folder.path(&format!("set/y_{part}.npy")), &labels).unwrap();
     }
-    let cases: [(&str, &[u8], [f32; 2]); 12] = [
+    let cases: [(&str, &[u8], [f32; 2]); 15] = [
         ("|b1", &[1, 0], [1.0, 0.0]),
         ("|i1", &[255, 3], [-1.0, 3.0]),
         ("<u2", &[255, 255, 0, 0], [1.0, 0.0]),
@@ -273,6 +275,10 @@ fn arrays_of_every_element_type() {
         ("<i4", &[1, 0, 0, 0, 255, 255, 255, 255], [1.0, -1.0]),
         (">u4", &[0, 0, 1, 0, 0, 0, 0, 7], [256.0, 7.0]),
         ("<i8", &[5, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255], [5.0, -1.0]),
+        // 1 and -2; the largest and the smallest; zero below zero, and the largest below normal.
+        ("<f2", &[0, 0x3c, 0, 0xc0], [1.0, -2.0]),
+        (">f2", &[0x7b, 0xff, 0, 1], [65_504.0, 5.960_464_5e-8]),
+        ("<f2", &[0, 0x80, 0xff, 3], [-0.0, 6.097_555e-5]),
         ("<f4", &[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40], [1.0, 2.0]),
         (">f4", &[0x3f, 0x80, 0, 0, 0x40, 0, 0, 0], [1.0, 2.0]),
         ("<f8", &[0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0xc0], [0.5, -2.0]),
@@ -285,6 +291,26 @@ fn arrays_of_every_element_type() {
         let set = folder.find("set").unwrap_or_else(|e| panic!("{descr}: {e}"));
         assert_eq!(features(&set.train.examples()), expected, "{descr}");
         assert_eq!((set.train.dtype(), labels_len(&set)), ("float32", 2));
+    }
+}
+
+#[test]
+fn a_float16_that_is_no_number_is_refused() {
+    let folder = Folder::with("set");
+    for what in ["images-idx3", "labels-idx1"] {
+        for part in ["train", "t10k"] {
+            fs::remove_file(folder.path(&format!("set/{part}-{what}-ubyte"))).unwrap();
+        }
+    }
+    for (element, shown) in [([0, 0x7c], "inf"), ([0, 0xfc], "-inf"), ([1, 0x7c], "NaN")] {
+        for part in ["train", "test"] {
+            let data = [&[0, 0x3c], &element[..]].concat();
+            let path = |what| folder.path(&format!("set/{what}_{part}.npy"));
+            fs::write(path("x"), npy("<f2", "(2, 1)", &data)).unwrap();
+            fs::write(path("y"), npy("|b1", "(2,)", &[0, 1])).unwrap();
+        }
+        let error = folder.find("set").unwrap_err().to_string();
+        assert!(error.contains(&format!("feature 1: found {shown}, expected a finite")), "{error}");
     }
 }
 

@@ -79,7 +79,7 @@ fn the_label_can_be_asked_for_by_name_or_number() {
     // Columns called by their numbers are no row.
     assert_eq!(read("label,0,1\n7,0.5,0.5\n").unwrap().labels, [7]);
     let error = read_with(text, asking_for("d")).unwrap_err().to_string();
-    assert!(error.contains("\"d\" asked for") && error.contains("one of a, b, c"), "{error}");
+    assert!(error.contains("none that is \"d\"") && error.contains("one of a, b, c"), "{error}");
     let error = read_with("1,2\n", asking_for("2")).unwrap_err().to_string();
     assert!(error.contains("a number from 0 to 1"), "{error}");
 }

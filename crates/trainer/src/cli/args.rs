@@ -80,7 +80,7 @@ pub struct DataArgs {
     #[arg(long, value_name = "FRACTION", default_value = "0.2", value_parser = values::holdout)]
     #[arg(allow_hyphen_values = true, help_heading = "Reading your own data")]
     pub holdout: f64,
-    /// Text file with a class name on each line
+    /// Text file with a class name on each line (for folders of images: the folders' names)
     #[arg(long, value_name = "FILE", help_heading = "Reading your own data")]
     pub class_names: Option<PathBuf>,
     /// Turn colour images grey

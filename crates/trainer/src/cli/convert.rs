@@ -18,7 +18,7 @@ pub fn run(args: ConvertArgs) -> Result<()> {
 }
 
 pub fn split(args: SplitArgs) -> Result<()> {
-    let set = data::open(&args.data)?.resplit(args.test, args.seed)?;
+    let set = data::open_silently(&args.data)?.resplit(args.test, args.seed)?;
     write(&set, args.to, &args.out)
 }
 

@@ -16,6 +16,15 @@ const FIRST_CHOICE: &str = "mnist";
 
 /// Opens the data set that is named; where none is, MNIST if it is here, else the built-in one.
 pub fn open(args: &DataArgs) -> Result<Dataset> {
+    let set = open_silently(args)?;
+    for notice in &set.notices {
+        note(notice);
+    }
+    Ok(set)
+}
+
+/// As [`open`], for a command that does not care how the data are divided.
+pub fn open_silently(args: &DataArgs) -> Result<Dataset> {
     let search = Search::from_env(args.data_dir.clone());
     let options = ReadOptions {
         label_column: args.label_column.clone(),
@@ -50,9 +59,6 @@ pub fn open(args: &DataArgs) -> Result<Dataset> {
             find(dataset::GLYPHS)?
         }
     };
-    for notice in &set.notices {
-        note(notice);
-    }
     Ok(set)
 }
 

@@ -120,3 +120,29 @@ fn a_folder_in_place_of_a_file() {
     std::fs::create_dir(dir.path("small").join(TRAIN_LABELS)).unwrap();
     assert_holds(&dir.trainer(&["train", "small"]).fails(1), &[TRAIN_LABELS]);
 }
+
+/// What a command line can say wrong about somebody's own data, and the way out it is told.
+#[test]
+fn ones_own_data_read_with_the_wrong_flags() {
+    let dir = Dir::with_data();
+    dir.write("table.csv", b"a,b,c\n1.5,2,0\n2.5,3,1\n1,2,0\n2,3,1\n1,1,0\n2,2,1\n");
+    dir.write("names.txt", b"zero\none\n");
+    for (command, says) in [
+        (&["table.csv"][..], "no column that is clearly the label, expected its name or number"),
+        (&["table.csv", "--label-column", "d"], "none that is \"d\", expected one of a, b, c"),
+        (&["table.csv", "--label-column", "c", "--grey"], "expected images"),
+        (&["small", "--class-names", "names.txt"], "not one of the 2 classes"),
+        (&["small", "--class-names", "no.txt"], "no.txt: no such file"),
+        (&["nosuch.csv"], "nosuch.csv: no such file or folder"),
+    ] {
+        let error = dir.trainer(&["train"]).args(command).fails(1);
+        assert!(error.contains(says), "{command:?}: {error}");
+    }
+    // Split anew, it does not matter that there was no test part; trained on, it does.
+    let split = ["data", "split", "table.csv", "--label-column", "c", "--test", "0.5"];
+    let (_, notes) = dir.trainer(&split).args(&["--out", "new"]).succeeds_with_notes();
+    assert_eq!(notes, "");
+    let inspect = ["data", "inspect", "table.csv", "--label-column", "c", "--holdout", "0.5"];
+    let (_, notes) = dir.trainer(&inspect).succeeds_with_notes();
+    assert!(notes.contains("3 of its 6 examples are held out"), "{notes}");
+}

@@ -22,12 +22,13 @@ pub enum Dtype {
     I32,
     U64,
     I64,
+    F16,
     F32,
     F64,
 }
 
 impl Dtype {
-    const ALL: [(Self, &'static str, usize); 11] = [
+    const ALL: [(Self, &'static str, usize); 12] = [
         (Self::Bool, "b1", 1),
         (Self::U8, "u1", 1),
         (Self::I8, "i1", 1),
@@ -37,6 +38,7 @@ impl Dtype {
         (Self::I32, "i4", 4),
         (Self::U64, "u8", 8),
         (Self::I64, "i8", 8),
+        (Self::F16, "f2", 2),
         (Self::F32, "f4", 4),
         (Self::F64, "f8", 8),
     ];
@@ -156,7 +158,11 @@ impl Header {
             }
         };
         let (dtype, big_endian) = known().ok_or_else(|| {
-            Flaw::new("descr", format!("{descr:?}"), "a bool, an integer, float32 or float64")
+            Flaw::new(
+                "descr",
+                format!("{descr:?}"),
+                "a bool, an integer, float16, float32 or float64",
+            )
         })?;
         let header = Self { dtype, big_endian, shape };
         match header.checked_bytes() {

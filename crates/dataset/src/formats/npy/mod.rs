@@ -84,10 +84,29 @@ impl Array {
             Dtype::I32 => wide!(i32),
             Dtype::U64 => wide!(u64),
             Dtype::I64 => wide!(i64),
+            Dtype::F16 => {
+                let (elements, _) = self.payload().as_chunks();
+                let decode =
+                    if self.header.big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+                elements.iter().map(|&e| half(decode(e))).collect()
+            }
             Dtype::F32 => wide!(f32),
             Dtype::F64 => wide!(f64),
         }
     }
+}
+
+/// The number that a float16 (binary16 of IEEE 754) stands for: a sign, 5 bits of exponent, 10 of
+/// fraction.
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
 }
 
 /// Pairs an array of features, `[n, ...]`, with one of labels, `[n]` or `[n, 1]`.
