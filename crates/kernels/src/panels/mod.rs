@@ -39,6 +39,10 @@ pub const PANEL: usize = 4;
 /// staying in the first-level cache was lost by starting more tiles (some hundred cycles a tile).
 const CHUNK_OF_EXAMPLES: usize = 256;
 
+/// Panels that are listed together: what lies between the steps of that stays in the first-level
+/// cache.
+const GROUP: usize = 16;
+
 /// Slack of entries that vector code may write past the last one.
 const SLACK: usize = 16;
 
@@ -57,7 +61,10 @@ pub struct Panels {
     /// Columns, counted from the chunk's first.
     list: Vec<u32>,
     values: Aligned,
+    /// Of a group of panels: their words of four bytes, by rows.
     words: Vec<u32>,
+    /// Those of them that are not zero.
+    kept: Vec<u32>,
 }
 
 impl Panels {
@@ -73,35 +80,60 @@ impl Panels {
             starts: Vec::with_capacity(panels * Self::chunks_of_examples(depth) + 1),
             list: vec![0; entries],
             values: Aligned::zeros(PANEL * entries),
-            words: vec![0; transposed_words(panels, depth)],
+            words: vec![0; GROUP * depth.next_multiple_of(16)],
+            kept: vec![0; GROUP * depth + SLACK],
         }
     }
 
     /// Panels of four examples: the forward product's left operand `[examples, features]`.
     pub fn fill_examples(&mut self, isa: Isa, batch: &Batch) {
-        self.begin(batch.rows, batch.width, usize::MAX);
-        isa.run(Fill { panels: self, batch, transposed: false });
+        self.begin_examples(batch.width);
+        self.add_examples(isa, batch);
+    }
+
+    /// No examples yet, of `width` features: [`add_examples`](Self::add_examples) adds some, any
+    /// number of times, so that the batch that they come in may be small.
+    pub fn begin_examples(&mut self, width: usize) {
+        self.begin(0, width, usize::MAX);
+    }
+
+    /// Adds panels of four examples.
+    ///
+    /// # Panics
+    /// If there is no room for them, they have another width, or those before did not fill their
+    /// last panel.
+    pub fn add_examples(&mut self, isa: Isa, batch: &Batch) {
+        let first = self.count();
+        assert_eq!(self.rows, PANEL * first, "whole panels");
+        assert_eq!(self.depth, batch.width, "features");
+        self.grow(self.rows + batch.rows);
+        isa.run(Fill { panels: self, batch, first, transposed: false });
     }
 
     /// Panels of four neighbouring features: the weight gradient's left operand
     /// `[features, examples]`.
     pub fn fill_features(&mut self, isa: Isa, batch: &Batch) {
         self.begin(batch.width, batch.rows, CHUNK_OF_EXAMPLES);
-        isa.run(Fill { panels: self, batch, transposed: true });
+        isa.run(Fill { panels: self, batch, first: 0, transposed: true });
     }
 
     fn begin(&mut self, rows: usize, depth: usize, chunk: usize) {
-        let panels = rows.div_ceil(PANEL);
-        // Both, since another shape of as many entries may need more words.
-        let room = panels * depth + SLACK <= self.list.len()
-            && transposed_words(panels, depth) <= self.words.len();
-        assert!(room, "panels of [{rows}, {depth}] have no room");
-        self.rows = rows;
         self.depth = depth;
         self.chunks = depth.div_ceil(chunk).max(1);
         self.chunk = depth.div_ceil(self.chunks).next_multiple_of(16);
         self.starts.clear();
         self.starts.push(0);
+        self.grow(rows);
+    }
+
+    fn grow(&mut self, rows: usize) {
+        let depth = self.depth;
+        // Both, since another shape of as many entries may need more words.
+        let room = rows.div_ceil(PANEL) * depth + SLACK <= self.list.len()
+            && GROUP * depth.next_multiple_of(16) <= self.words.len()
+            && GROUP * depth + SLACK <= self.kept.len();
+        assert!(room, "panels of [{rows}, {depth}] have no room");
+        self.rows = rows;
     }
 
     /// Rows of the matrix.
@@ -150,15 +182,11 @@ impl Panels {
     }
 }
 
-/// Words that a transpose in blocks of sixteen by sixteen writes; never less than one row for the
-/// interleaving.
-fn transposed_words(panels: usize, depth: usize) -> usize {
-    panels.max(1).next_multiple_of(16) * depth.next_multiple_of(16)
-}
-
 struct Fill<'a> {
     panels: &'a mut Panels,
     batch: &'a Batch,
+    /// The panel of the batch's first rows.
+    first: usize,
     transposed: bool,
 }
 
@@ -167,60 +195,62 @@ impl Kernel for Fill<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Fill { panels, batch, transposed } = self;
+        let Fill { panels, batch, first, transposed } = self;
         if !batch.bytes {
-            return fill_floats(panels, batch, transposed);
+            return fill_floats(panels, batch, first, transposed);
         }
-        let count = panels.rows.div_ceil(PANEL);
-        let words = panels.words.as_mut_ptr();
-        // SAFETY: the batch has its rows rounded up to sixteen, of `stride` words each, a multiple
-        // of sixteen; `words` has as many for the transpose and one rounded-up row for the
-        // interleaving; `begin` has checked the room for entries.
-        unsafe {
-            let row_words = panels.depth.next_multiple_of(16);
-            if transposed {
-                s.transpose(
-                    batch.words.as_ptr(),
-                    batch.stride,
-                    batch.rows,
-                    count,
-                    words,
-                    row_words,
-                );
-            }
-            for panel in 0..count {
-                let source = if transposed {
-                    words.add(panel * row_words)
+        let count = panels.count() - first;
+        let (words, kept) = (panels.words.as_mut_ptr(), panels.kept.as_mut_ptr());
+        for group in (0..count).step_by(GROUP) {
+            let here = GROUP.min(count - group);
+            let before = panels.starts.len() - 1;
+            let mut total = 0;
+            // SAFETY: the batch has its rows rounded up to sixteen, of `stride` words each, a
+            // multiple of sixteen; `words` has a group's rows, `kept` and, beyond what is kept so
+            // far, `list` and `values` have room for all their entries: `grow` has checked.
+            unsafe {
+                let row_words = panels.depth.next_multiple_of(16);
+                if transposed {
+                    let from = batch.words.as_ptr().add(group);
+                    s.transpose(from, batch.stride, batch.rows, here, words, row_words);
                 } else {
-                    let row = |r| batch.row(panel * PANEL + r).as_ptr().cast::<u8>();
-                    s.interleave([row(0), row(1), row(2), row(3)], panels.depth, words);
-                    words
-                };
-                for chunk in 0..panels.chunks {
-                    let first = chunk * panels.chunk;
-                    let len = panels.chunk.min(panels.depth - first);
-                    let start = panels.starts[panel * panels.chunks + chunk];
-                    let list = panels.list.as_mut_ptr().add(start);
-                    let values = panels.values.as_mut_ptr().add(PANEL * start);
-                    let kept = s.compress(source.add(first), len, batch.scale, list, values);
-                    panels.starts.push(start + kept);
+                    for panel in 0..here {
+                        let row = |r| batch.row((group + panel) * PANEL + r).as_ptr().cast::<u8>();
+                        let rows = [row(0), row(1), row(2), row(3)];
+                        s.interleave(rows, panels.depth, words.add(panel * row_words));
+                    }
                 }
+                let start = panels.starts[before];
+                for panel in 0..here {
+                    for chunk in 0..panels.chunks {
+                        let at = chunk * panels.chunk;
+                        let len = panels.chunk.min(panels.depth - at);
+                        let from = words.add(panel * row_words + at);
+                        let list = panels.list.as_mut_ptr().add(start + total);
+                        total += s.compress(from, len, list, kept.add(total));
+                        panels.starts.push(start + total);
+                    }
+                }
+                // In a second pass, whose vectors are full.
+                let values = panels.values.as_mut_ptr().add(PANEL * start);
+                s.expand(kept, total, batch.scale, values);
             }
         }
     }
 }
 
 /// Floats take the plain way: tables are narrow.
-fn fill_floats(panels: &mut Panels, batch: &Batch, transposed: bool) {
+fn fill_floats(panels: &mut Panels, batch: &Batch, before: usize, transposed: bool) {
     let floats = batch.floats();
-    for panel in 0..panels.rows.div_ceil(PANEL) {
-        let mut at = panels.starts[panel * panels.chunks];
+    let rows = panels.rows - PANEL * before;
+    for panel in 0..rows.div_ceil(PANEL) {
+        let mut at = panels.starts[(before + panel) * panels.chunks];
         for chunk in 0..panels.chunks {
             let first = chunk * panels.chunk;
             for k in first..(first + panels.chunk).min(panels.depth) {
                 let four = std::array::from_fn(|r| {
                     let row = panel * PANEL + r;
-                    match (row < panels.rows, transposed) {
+                    match (row < rows, transposed) {
                         (false, _) => 0.0,
                         (true, false) => floats[row * batch.stride + k],
                         (true, true) => floats[k * batch.stride + row],

@@ -145,16 +145,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn compress(
         self,
-        words: *mut u32,
+        words: *const u32,
         len: usize,
-        scale: f32,
         list: *mut u32,
-        values: *mut f32,
+        kept: *mut u32,
     ) -> usize {
         let mut count = 0;
         let mut k = 0;
-        // SAFETY: the caller's, in steps of sixteen: each writes at most sixteen entries at
-        // `count <= k`, words that have been read.
+        // SAFETY: the caller's, in steps of sixteen: each writes sixteen entries at `count <= k`.
         unsafe {
             let mut index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
             while k < len {
@@ -162,23 +160,29 @@ impl Simd for Avx512 {
                 let keep = _mm512_mask_test_epi32_mask(self.first(len - k), here, here);
                 // To a register, then stored whole: a compress to memory is microcoded on
                 // Zen 4 and 5.
-                let kept = _mm512_maskz_compress_epi32(keep, index);
-                _mm512_storeu_si512(list.add(count).cast(), kept);
-                let kept = _mm512_maskz_compress_epi32(keep, here);
-                _mm512_storeu_si512(words.add(count).cast(), kept);
+                let indices = _mm512_maskz_compress_epi32(keep, index);
+                _mm512_storeu_si512(list.add(count).cast(), indices);
+                let words = _mm512_maskz_compress_epi32(keep, here);
+                _mm512_storeu_si512(kept.add(count).cast(), words);
                 count += keep.count_ones() as usize;
                 index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
                 k += 16;
             }
-            // In a second pass, whose vectors are full: four entries each.
-            let scale = _mm512_set1_ps(scale);
-            for entry in (0..count).step_by(4) {
-                let four = _mm_loadu_si128(words.add(entry).cast());
-                let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(four));
-                _mm512_storeu_ps(values.add(4 * entry), _mm512_mul_ps(x, scale));
-            }
         }
         count
+    }
+
+    #[inline(always)]
+    unsafe fn expand(self, words: *const u32, len: usize, scale: f32, values: *mut f32) {
+        // SAFETY: the caller's, in steps of four words.
+        unsafe {
+            let scale = _mm512_set1_ps(scale);
+            for k in (0..len).step_by(4) {
+                let four = _mm_loadu_si128(words.add(k).cast());
+                let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(four));
+                _mm512_storeu_ps(values.add(4 * k), _mm512_mul_ps(x, scale));
+            }
+        }
     }
 
     #[inline(always)]

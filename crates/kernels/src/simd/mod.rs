@@ -149,18 +149,16 @@ pub(crate) trait Simd: Copy {
         }
     }
 
-    /// Lists the indices of the words that are not zero, in order, and writes the four bytes of
-    /// each, as floats times `scale`, to `values`; returns their number. The words are lost.
+    /// Lists the indices of the words that are not zero, in order, and the words themselves;
+    /// returns their number.
     /// # Safety
-    /// `words` is valid for `len` words rounded up to sixteen; `list` for `len + 16` entries and
-    /// `values` for four times as many floats.
+    /// `words` is valid for `len` words rounded up to sixteen; `list` and `kept` for `len + 16`.
     unsafe fn compress(
         self,
-        words: *mut u32,
+        words: *const u32,
         len: usize,
-        scale: f32,
         list: *mut u32,
-        values: *mut f32,
+        kept: *mut u32,
     ) -> usize {
         let mut count = 0;
         for k in 0..len {
@@ -168,19 +166,25 @@ pub(crate) trait Simd: Copy {
             unsafe {
                 let word = *words.add(k);
                 *list.add(count) = k as u32;
-                *words.add(count) = word;
+                *kept.add(count) = word;
                 count += usize::from(word != 0);
             }
         }
-        for entry in 0..count {
-            // SAFETY: the caller's; `count <= len`.
+        count
+    }
+
+    /// The four bytes of each word as floats times `scale`.
+    /// # Safety
+    /// `words` is valid for `len` words and three more, `values` for four times as many floats.
+    unsafe fn expand(self, words: *const u32, len: usize, scale: f32, values: *mut f32) {
+        for k in 0..len {
+            // SAFETY: the caller's.
             unsafe {
-                for (r, byte) in (*words.add(entry)).to_le_bytes().into_iter().enumerate() {
-                    *values.add(4 * entry + r) = f32::from(byte) * scale;
+                for (r, byte) in (*words.add(k)).to_le_bytes().into_iter().enumerate() {
+                    *values.add(4 * k + r) = f32::from(byte) * scale;
                 }
             }
         }
-        count
     }
 
     /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.

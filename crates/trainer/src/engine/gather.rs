@@ -11,6 +11,9 @@ use kernels::panels::{Ahead, Batch, Fours, Panels};
 
 use super::BYTE_SCALE;
 
+/// Rows that are read at a time: they stay in the first-level cache until they are listed.
+const SOME: usize = 16;
+
 /// What is not zero in a batch.
 #[derive(Debug)]
 pub(crate) struct Lists {
@@ -27,9 +30,10 @@ pub(crate) struct Gather {
     /// Rows of the batch that is coming and of the one after it, each with its label above.
     keys: Vec<u64>,
     pub(crate) next_keys: Vec<u64>,
-    /// The batch that is coming, as it lies in the data set and in the order of `fours`.
+    /// A few of its rows.
+    some: Batch,
+    /// All of its rows, in the order of `fours`.
     rows: Batch,
-    fours_of_rows: Batch,
     /// Of the batch at hand.
     pub(crate) lists: Lists,
     /// Of the batch that is coming.
@@ -49,15 +53,15 @@ impl Gather {
             fours: fours(examples),
             keys: Vec::with_capacity(batch_size),
             next_keys: Vec::with_capacity(batch_size),
+            some: batch_of(examples, SOME),
             rows: batch_of(examples, batch_size),
-            fours_of_rows: batch_of(examples, batch_size),
             lists: lists(),
             next_lists: lists(),
             labels: Vec::with_capacity(batch_size),
         }
     }
 
-    /// Announces a batch: the next that will be copied.
+    /// Announces a batch: the next that will be read.
     ///
     /// Its examples are put in the order of their labels; those of a label stay in theirs.
     /// Examples of a class are alike: where one has a zero, the others in its panel have more often
@@ -76,33 +80,39 @@ impl Gather {
         }
     }
 
-    /// Copies the rows of the batch announced last, and announces the one after it.
-    pub(crate) fn copy(&mut self, isa: Isa, examples: &Examples<'_>, after: &[u32]) {
+    /// Reads the batch announced last and lists its examples, and announces the one after it.
+    pub(crate) fn read(&mut self, isa: Isa, examples: &Examples<'_>, after: &[u32]) {
         mem::swap(&mut self.keys, &mut self.next_keys);
         self.announce(examples, after);
-        self.rows.clear();
-        self.fours_of_rows.clear();
         let width = examples.width();
-        let row = |key: u64| key as u32 as usize * width..(key as u32 as usize + 1) * width;
-        for &key in &self.keys {
-            match examples.features() {
-                FeaturesView::U8(pixels) => {
-                    let image = &pixels[row(key)];
-                    self.rows.push_bytes(image);
-                    if let Some(width) = self.fours.patches() {
-                        self.fours_of_rows.push_patches(isa, image, width);
+        let row = |key: &u64| *key as u32 as usize * width..(*key as u32 as usize + 1) * width;
+        self.rows.clear();
+        self.next_lists.examples.begin_examples(width);
+        for keys in self.keys.chunks(SOME) {
+            self.some.clear();
+            for range in keys.iter().map(row) {
+                match (examples.features(), self.fours.patches()) {
+                    (FeaturesView::U8(pixels), Some(width)) => {
+                        self.some.push_bytes(&pixels[range.clone()]);
+                        self.rows.push_patches(isa, &pixels[range], width);
+                    }
+                    (FeaturesView::U8(pixels), None) => {
+                        self.some.push_bytes(&pixels[range.clone()]);
+                        self.rows.push_bytes(&pixels[range]);
+                    }
+                    (FeaturesView::F32(values), _) => {
+                        self.some.push_floats(&values[range.clone()]);
+                        self.rows.push_floats(&values[range]);
                     }
                 }
-                FeaturesView::F32(values) => self.rows.push_floats(&values[row(key)]),
             }
+            self.next_lists.examples.add_examples(isa, &self.some);
         }
     }
 
-    /// Lists what is not zero in the rows that were copied.
-    pub(crate) fn list(&mut self, isa: Isa) {
-        let fours = if self.fours.patches().is_some() { &self.fours_of_rows } else { &self.rows };
-        self.next_lists.examples.fill_examples(isa, &self.rows);
-        self.next_lists.features.fill_features(isa, fours);
+    /// Lists the features of the rows that were read.
+    pub(crate) fn list_features(&mut self, isa: Isa) {
+        self.next_lists.features.fill_features(isa, &self.rows);
     }
 
     /// The batch that was coming is at hand.

@@ -12,8 +12,8 @@
 //!        the next batch's outputs, z = X W[:, block] + b, activation
 //! ```
 //!
-//! Between arriving at a barrier and waiting there a thread prepares the next batch: copies its rows
-//! at the first, lists what in them is not zero at the second.
+//! Between arriving at a barrier and waiting there a thread prepares the next batch: reads its rows
+//! and lists its examples at the first, its features at the second.
 //!
 //! The first layer holds nearly all parameters. Cut by columns, its weights and their state never
 //! leave the core that owns them: what crosses between cores is the hidden activations (W2: 256 KiB
@@ -182,8 +182,8 @@ impl Engine {
                 number,
             };
             own.gather.announce(&examples, rows(0));
-            own.gather.copy(own.isa, &examples, rows(1));
-            own.list();
+            own.gather.read(own.isa, &examples, rows(1));
+            own.list_features();
             step(0).first_forward(own);
             own.gather.advance();
             for number in 0..steps {
@@ -192,7 +192,7 @@ impl Engine {
                 // their way.
                 let arrival = barrier.arrive();
                 if next.is_some() {
-                    own.gather.copy(own.isa, &examples, rows(number + 2));
+                    own.gather.read(own.isa, &examples, rows(number + 2));
                     own.watch.lap(Phase::Gather);
                 }
                 let waited = barrier.wait(arrival);
@@ -203,7 +203,7 @@ impl Engine {
                 step.middle(own);
                 let arrival = barrier.arrive();
                 if next.is_some() {
-                    own.list();
+                    own.list_features();
                 }
                 let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);

@@ -58,9 +58,9 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Lists what is not zero in the batch that is coming.
-    pub(crate) fn list(&mut self) {
-        self.gather.list(self.isa);
+    /// Lists the features of the batch that is coming.
+    pub(crate) fn list_features(&mut self) {
+        self.gather.list_features(self.isa);
         self.watch.lap(Phase::Gather);
         self.watch.profile.add_lists(&self.gather.next_lists);
     }
@@ -250,7 +250,7 @@ impl Step<'_> {
         }
         own.watch.lap(Phase::Update);
         let blocks = self.blocks(own);
-        // The batch after the next sets out from memory; its rows are copied in the step to come.
+        // The batch after the next sets out from memory; its rows are read in the step to come.
         let rows = std::mem::take(&mut own.gather.next_keys);
         let mut ahead =
             gather::ahead(&self.data, &rows, own.gather.fours.count() * own.columns.blocks.len());
