@@ -191,8 +191,8 @@ fn floats_in_a_batch_of_bytes_are_refused() {
 #[test]
 #[should_panic(expected = "panels of [1024, 1] have no room")]
 fn panels_of_a_shape_without_room_are_refused() {
-    let mut batch = Batch::of_bytes(1, 1024, 1.0);
-    batch.push_bytes(&[1; 1024]);
+    let mut batch = Batch::of_bytes(1, 4096, 1.0);
+    batch.push_bytes(&[1; 4096]);
     Panels::with_capacity(64, 16).fill_features(Isa::best(), &batch);
 }
 
