@@ -198,6 +198,9 @@ impl<S: Simd> WithRule<S> for Apply<'_, '_> {
         for (j, cols) in strips::<S>(self.dz.cols(), widest(S::REGISTERS, PANEL)) {
             for chunk in 0..=last {
                 for index in 0..self.x.count() {
+                    if chunk == last {
+                        self.ahead.fetch(s);
+                    }
                     if !self.weights.touched[index] {
                         continue;
                     }
@@ -207,7 +210,6 @@ impl<S: Simd> WithRule<S> for Apply<'_, '_> {
                     };
                     if chunk == last {
                         self.prefetch(s, index, j, cols);
-                        self.ahead.fetch(s);
                     }
                     self.sum(s, index, chunk, j, cols, g);
                     if chunk == last {

@@ -189,7 +189,7 @@ fn floats_in_a_batch_of_bytes_are_refused() {
 
 /// As many entries as there is room for, but a transpose of sixteen times the size.
 #[test]
-#[should_panic(expected = "panels of [1024, 1] have no room")]
+#[should_panic(expected = "panels of [4096, 1] have no room")]
 fn panels_of_a_shape_without_room_are_refused() {
     let mut batch = Batch::of_bytes(1, 4096, 1.0);
     batch.push_bytes(&[1; 4096]);
