@@ -17,7 +17,7 @@ const TRANSPOSES: [[Layout; 2]; 4] =
 /// Each of 1 to 70 once in each dimension, in three orders.
 fn ragged_shapes(random: &mut Random) -> Vec<[usize; 3]> {
     if cfg!(miri) {
-        return vec![[1, 1, 1], [5, 9, 3], [9, 26, 4], [3, 17, 11]];
+        return vec![[5, 9, 3], [3, 26, 2]];
     }
     let mut dimensions = [(); 3].map(|()| (1..=70).collect::<Vec<usize>>());
     for dimension in &mut dimensions {
@@ -36,7 +36,7 @@ fn every_layout_epilogue_and_start_matches_the_twin() {
         let twin = Twin::new(&case);
         let layouts = |gap: usize| [Rows(gap), Columns(gap), Spread(gap)];
         for start in STARTS {
-            for kind in Kind::all() {
+            for kind in Kind::all().into_iter().step_by(sparse(4)) {
                 let expected = twin.expected(start, kind);
                 for isa in Isa::available() {
                     for a in layouts(shape[0] % 4) {
@@ -92,7 +92,7 @@ fn whole_numbers_are_exact_in_every_tile() {
         (Start::FromC, Kind::BiasActivation(Activation::Relu)),
         (Start::FromC, Kind::Gradient(Activation::Relu)),
     ];
-    for m in (1..=29).step_by(sparse(13)) {
+    for m in (1..=29).step_by(sparse(26)) {
         for n in (1..=140).step_by(sparse(37)) {
             let case = Case::whole(&mut random, [m, n, 3 + n % 3]);
             let sums = reference::gemm(m, n, case.k, case.a.twin(), case.b.twin());

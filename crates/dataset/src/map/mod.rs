@@ -196,6 +196,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn shows_the_bytes_of_the_file() {
         let (_folder, path) = file(b"abc");
         let map = Map::open(&path).unwrap();
@@ -212,6 +213,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn growing_the_file_is_detected() {
         let (_folder, path) = file(b"abc");
         let map = Map::open(&path).unwrap();
@@ -221,6 +223,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn writing_in_place_is_detected() {
         let (_folder, path) = file(b"abc");
         let map = Map::open(&path).unwrap();
@@ -232,6 +235,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn replacing_the_file_by_renaming_leaves_the_map_as_it_was() {
         let (folder, path) = file(b"abc");
         let map = Map::open(&path).unwrap();
