@@ -19,7 +19,7 @@ impl Predictor {
     pub(crate) fn new(network: &Network, parameters: &Parameters, examples: &Examples<'_>) -> Self {
         let forward = Forward::new(network, crate::engine::gather::batch_of(examples, 1), 1);
         let mut predictor =
-            Self { network: network.clone(), weights: Weights::new(parameters), forward };
+            Self { network: network.clone(), weights: Weights::whole(parameters), forward };
         // Plans are made, and their memory allocated, by the first prediction: make it here.
         let width = network.widths[0];
         match examples.features() {

@@ -1,15 +1,19 @@
 //! The forward pass alone: evaluation and prediction.
 
+use std::ops::Range;
+
 use dataset::{Examples, FeaturesView, LabelsView};
-use kernels::gemm::{Epilogue, Products, Start};
+use kernels::first_layer::STRIP;
+use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Batch, PANEL, Panels};
 use kernels::{Isa, MatRef, Targets, first_layer, loss};
 use rayon::prelude::*;
 
 use super::gather::batch_of;
 use super::network::{Head, Network};
-use super::shares::{Activations, Block};
+use super::shares::{Activations, Block, QUANTUM};
 use crate::optimizer::State;
+use crate::parameters::DenseLayout;
 use crate::{Evaluation, Parameters};
 
 /// Examples a thread computes at a time: their activations stay in the second-level cache.
@@ -18,22 +22,42 @@ const CHUNK: usize = 128;
 /// Parameters as the kernels like them: rows on whole cache lines.
 #[derive(Debug)]
 pub(crate) struct Weights {
-    layers: Vec<(Block, Block)>,
+    /// The first layer's, in blocks of columns.
+    first: Vec<(Range<usize>, Block, Block)>,
+    later: Vec<(Block, Block)>,
 }
 
 impl Weights {
+    /// For many examples at a time: blocks of columns that lie in the order in which they are read.
     pub(crate) fn new(parameters: &Parameters) -> Self {
+        Self::in_blocks(parameters, STRIP)
+    }
+
+    /// For one example at a time, which reads each row once and as wide as it is.
+    pub(crate) fn whole(parameters: &Parameters) -> Self {
+        Self::in_blocks(parameters, usize::MAX)
+    }
+
+    fn in_blocks(parameters: &Parameters, widest: usize) -> Self {
         let none = State::default();
-        let load = |at, rows, units| Block::load(parameters, &none, at, units, 0..rows, 0..units);
-        let layers = parameters
-            .layers()
-            .iter()
-            .map(|layer| {
-                let weights = load(layer.weights.start, layer.inputs, layer.units);
-                (weights, load(layer.biases.start, 1, layer.units))
-            })
-            .collect();
-        Self { layers }
+        let load = |layer: &DenseLayout, cols: Range<usize>| {
+            let (weights, biases) = (layer.weights.start, layer.biases.start);
+            (
+                Block::load(parameters, &none, weights, layer.units, 0..layer.inputs, cols.clone()),
+                Block::load(parameters, &none, biases, layer.units, 0..1, cols),
+            )
+        };
+        let (first, later) = parameters.layers().split_first().expect("a network has layers");
+        let count = first.units.div_ceil(widest);
+        let blocks = (0..count).map(|i| {
+            let cols = share(first.units, QUANTUM, i, count);
+            let (weights, biases) = load(first, cols.clone());
+            (cols, weights, biases)
+        });
+        Self {
+            first: blocks.collect(),
+            later: later.iter().map(|layer| load(layer, 0..layer.units)).collect(),
+        }
     }
 }
 
@@ -77,26 +101,20 @@ impl Forward {
     fn sums(&mut self, network: &Network, weights: &Weights) -> &mut Activations {
         let rows = self.batch.rows();
         self.panels.fill_examples(self.isa, &self.batch);
-        for (l, (matrix, biases)) in weights.layers.iter().enumerate() {
+        for (cols, matrix, biases) in &weights.first {
+            let biases = &biases.values[..cols.len()];
+            let out =
+                self.outputs[0].view_mut(rows.next_multiple_of(PANEL)).col_range(cols.clone());
+            let activation = network.activation(0);
+            first_layer::forward(self.isa, &self.panels, matrix.view(), biases, activation, out);
+        }
+        for (l, (matrix, biases)) in (1..).zip(&weights.later) {
             let (before, after) = self.outputs.split_at_mut(l);
             let biases = &biases.values[..biases.cols];
-            let activation = network.activation(l);
-            if l == 0 {
-                let out = after[0].view_mut(rows.next_multiple_of(PANEL));
-                first_layer::forward(
-                    self.isa,
-                    &self.panels,
-                    matrix.view(),
-                    biases,
-                    activation,
-                    out,
-                );
-            } else {
-                let inputs: MatRef<'_> = before[l - 1].view(rows);
-                let epilogue = Epilogue::BiasActivation(biases, activation);
-                let out = after[0].view_mut(rows);
-                self.products.run(inputs, matrix.view(), out, Start::Zero, epilogue);
-            }
+            let inputs: MatRef<'_> = before[l - 1].view(rows);
+            let epilogue = Epilogue::BiasActivation(biases, network.activation(l));
+            let out = after[0].view_mut(rows);
+            self.products.run(inputs, matrix.view(), out, Start::Zero, epilogue);
         }
         let last = self.outputs.len() - 1;
         &mut self.outputs[last]
