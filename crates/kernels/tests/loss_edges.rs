@@ -80,6 +80,7 @@ fn check_bad_row(isa: Isa, case: &Case, bad: f32, what: &str) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri varies the last bits of logarithms on purpose")]
 fn far_logits_neither_overflow_nor_vanish() {
     for isa in Isa::available() {
         let mut logits = [1e30, -1e30, 0.0, -3e4, f32::NEG_INFINITY, -3e4];
