@@ -14,7 +14,7 @@ use trainer::roofline::WORKLOADS;
 const IMAGES: usize = 10_000;
 
 fn predictions(criterion: &mut Criterion) {
-    let digits = Digits::new(IMAGES);
+    let digits = Digits::real(IMAGES);
     for workload in &WORKLOADS {
         let model = model(workload);
         let mut group = criterion.benchmark_group(format!("prediction/{}", workload.name));
@@ -36,7 +36,7 @@ fn predictions(criterion: &mut Criterion) {
 
 /// Half of the calls, and 99 of a hundred, are faster than what is printed.
 fn distribution() {
-    let digits = Digits::new(1000);
+    let digits = Digits::real(1000);
     for workload in &WORKLOADS {
         let mut predictor =
             model(workload).predictor(&digits.examples()).expect("the shapes agree");
@@ -50,7 +50,12 @@ fn distribution() {
         times.sort();
         let at = |percent: usize| times[times.len() * percent / 100];
         let (name, [_, hidden, _]) = (workload.name, workload.widths);
-        println!("{name}, {hidden} hidden, one image: p50 {:?}, p99 {:?}", at(50), at(99));
+        println!(
+            "{name}, {hidden} hidden, one image of {}: p50 {:?}, p99 {:?}",
+            digits.name,
+            at(50),
+            at(99)
+        );
     }
 }
 
