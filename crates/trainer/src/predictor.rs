@@ -17,7 +17,7 @@ pub struct Predictor {
 
 impl Predictor {
     pub(crate) fn new(network: &Network, parameters: &Parameters, examples: &Examples<'_>) -> Self {
-        let forward = Forward::new(network, crate::engine::gather::batch_of(examples, 1), 1);
+        let forward = Forward::new(network, examples, 1);
         let mut predictor =
             Self { network: network.clone(), weights: Weights::whole(parameters), forward };
         // Plans are made, and their memory allocated, by the first prediction: make it here.

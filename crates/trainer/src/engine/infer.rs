@@ -1,13 +1,13 @@
 //! The forward pass alone: evaluation and prediction.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use dataset::{Examples, FeaturesView, LabelsView};
 use kernels::first_layer::STRIP;
 use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Batch, PANEL, Panels};
 use kernels::{Isa, MatRef, Targets, first_layer, loss};
-use rayon::prelude::*;
 
 use super::gather::batch_of;
 use super::network::{Head, Network};
@@ -18,6 +18,9 @@ use crate::{Evaluation, Parameters};
 
 /// Examples a thread computes at a time: their activations stay in the second-level cache.
 const CHUNK: usize = 128;
+
+/// Examples that are read at a time: they stay in the first-level cache until they are listed.
+const SOME: usize = 16;
 
 /// Parameters as the kernels like them: rows on whole cache lines.
 #[derive(Debug)]
@@ -74,12 +77,13 @@ pub(crate) struct Forward {
 }
 
 impl Forward {
-    pub(crate) fn new(network: &Network, batch: Batch, capacity: usize) -> Self {
+    /// For up to `capacity` examples like these.
+    pub(crate) fn new(network: &Network, examples: &Examples<'_>, capacity: usize) -> Self {
         let isa = Isa::best();
         let rows = capacity.next_multiple_of(PANEL);
         Self {
             isa,
-            batch,
+            batch: batch_of(examples, capacity.min(SOME)),
             panels: Panels::with_capacity(rows, network.widths[0]),
             outputs: network.widths[1..].iter().map(|w| Activations::new(rows, *w)).collect(),
             products: Products::new(isa),
@@ -87,20 +91,27 @@ impl Forward {
         }
     }
 
-    /// Reads the examples.
+    /// Reads the examples and lists what is not zero in them.
     fn load(&mut self, examples: Examples<'_>) {
-        self.batch.clear();
-        let width = examples.width().max(1);
-        match examples.features() {
-            FeaturesView::U8(v) => v.chunks(width).for_each(|row| self.batch.push_bytes(row)),
-            FeaturesView::F32(v) => v.chunks(width).for_each(|row| self.batch.push_floats(row)),
+        let width = examples.width();
+        self.panels.begin_examples(width);
+        for start in (0..examples.len()).step_by(SOME) {
+            let some = examples.slice(start..(start + SOME).min(examples.len()));
+            self.batch.clear();
+            for i in 0..some.len() {
+                let range = i * width..(i + 1) * width;
+                match some.features() {
+                    FeaturesView::U8(pixels) => self.batch.push_bytes(&pixels[range]),
+                    FeaturesView::F32(values) => self.batch.push_floats(&values[range]),
+                }
+            }
+            self.panels.add_examples(self.isa, &self.batch);
         }
     }
 
     /// The last layer's sums for the batch: `[rows, classes]`.
     fn sums(&mut self, network: &Network, weights: &Weights) -> &mut Activations {
-        let rows = self.batch.rows();
-        self.panels.fill_examples(self.isa, &self.batch);
+        let rows = self.panels.rows();
         for (cols, matrix, biases) in &weights.first {
             let biases = &biases.values[..cols.len()];
             let out =
@@ -122,7 +133,7 @@ impl Forward {
 
     /// The model's outputs for the batch that was loaded: `[rows, classes]`, padded rows.
     fn outputs(&mut self, network: &Network, weights: &Weights) -> &Activations {
-        let (isa, rows) = (self.isa, self.batch.rows());
+        let (isa, rows) = (self.isa, self.panels.rows());
         let sums = self.sums(network, weights);
         let stride = sums.stride;
         let values = &mut sums.values[..rows * stride];
@@ -169,6 +180,7 @@ impl Forward {
             Row::Bytes(bytes) => self.batch.push_bytes(bytes),
             Row::Floats(floats) => self.batch.push_floats(floats),
         }
+        self.panels.fill_examples(self.isa, &self.batch);
         let classes = network.classes();
         &self.outputs(network, weights).values[..classes]
     }
@@ -183,6 +195,42 @@ pub enum Row<'a> {
     Floats(&'a [f32]),
 }
 
+/// The threads of the current rayon pool, each with its own memory, which it makes when it first has
+/// something to do.
+struct Team<'a> {
+    network: &'a Network,
+    members: Vec<Mutex<Option<Forward>>>,
+}
+
+impl<'a> Team<'a> {
+    fn new(network: &'a Network) -> Self {
+        let members = (0..rayon::current_num_threads()).map(|_| Mutex::new(None)).collect();
+        Self { network, members }
+    }
+
+    /// Calls `work` with each chunk of `examples` and what belongs to it of `targets`. Whoever is
+    /// free takes the next.
+    fn chunks<T: Send>(
+        &self,
+        examples: Examples<'_>,
+        targets: impl Iterator<Item = T> + Send,
+        work: impl Fn(&mut Forward, Examples<'_>, T) + Sync,
+    ) {
+        let chunks = Mutex::new((0..examples.len()).step_by(CHUNK).zip(targets));
+        let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
+        rayon::broadcast(|context| {
+            let member = self.members[context.index()].lock();
+            let mut member = member.unwrap_or_else(PoisonError::into_inner);
+            while let Some((start, target)) = next() {
+                let forward =
+                    member.get_or_insert_with(|| Forward::new(self.network, &examples, CHUNK));
+                let end = (start + CHUNK).min(examples.len());
+                work(forward, examples.slice(start..end), target);
+            }
+        });
+    }
+}
+
 /// Loss and accuracy, on the current rayon pool. The sum runs over chunks in order, so the number
 /// of threads does not change it.
 pub(crate) fn evaluate(
@@ -190,13 +238,13 @@ pub(crate) fn evaluate(
     parameters: &Parameters,
     examples: Examples<'_>,
 ) -> Evaluation {
-    let weights = Weights::new(parameters);
-    let mut sums: Vec<(f64, usize)> = Vec::with_capacity(examples.len().div_ceil(CHUNK));
+    let (weights, team) = (Weights::new(parameters), Team::new(network));
+    let mut sums = vec![(0.0, 0); examples.len().div_ceil(CHUNK)];
+    let mut rest = sums.iter_mut();
     in_pieces(examples, |piece| {
-        sums.par_extend(chunks(&piece).into_par_iter().map_init(
-            || Forward::new(network, batch_of(&examples, CHUNK), CHUNK),
-            |forward, chunk| forward.evaluate(network, &weights, chunk),
-        ));
+        team.chunks(piece, rest.by_ref(), |forward, chunk, sum: &mut (f64, usize)| {
+            *sum = forward.evaluate(network, &weights, chunk);
+        });
     });
     let loss: f64 = sums.iter().map(|sum| sum.0).sum();
     let correct: usize = sums.iter().map(|sum| sum.1).sum();
@@ -213,16 +261,14 @@ pub(crate) fn predict(
     let weights = Weights::new(parameters);
     let classes = network.classes();
     let mut all = vec![0.0; examples.len() * classes];
-    all.par_chunks_mut(CHUNK * classes).zip(chunks(&examples)).for_each_init(
-        || Forward::new(network, batch_of(&examples, CHUNK), CHUNK),
-        |forward, (out, chunk)| {
-            forward.load(chunk);
-            let outputs = forward.outputs(network, &weights);
-            for (out, row) in out.chunks_mut(classes).zip(outputs.values.chunks(outputs.stride)) {
-                out.copy_from_slice(&row[..classes]);
-            }
-        },
-    );
+    let targets = all.chunks_mut(CHUNK * classes);
+    Team::new(network).chunks(examples, targets, |forward, chunk, out: &mut [f32]| {
+        forward.load(chunk);
+        let outputs = forward.outputs(network, &weights);
+        for (out, row) in out.chunks_mut(classes).zip(outputs.values.chunks(outputs.stride)) {
+            out.copy_from_slice(&row[..classes]);
+        }
+    });
     all
 }
 
@@ -244,11 +290,4 @@ fn in_pieces<'a>(examples: Examples<'a>, mut each: impl FnMut(Examples<'a>)) {
         // With all before it: reading one piece may have brought in the end of another.
         examples.slice(0..end).release();
     }
-}
-
-fn chunks<'a>(examples: &Examples<'a>) -> Vec<Examples<'a>> {
-    (0..examples.len())
-        .step_by(CHUNK)
-        .map(|start| examples.slice(start..(start + CHUNK).min(examples.len())))
-        .collect()
 }
