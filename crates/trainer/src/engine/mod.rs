@@ -200,7 +200,7 @@ impl Engine {
                 if waited.is_err() || stop.load(Ordering::Relaxed) {
                     return;
                 }
-                step.middle(own);
+                step.own_examples(own);
                 let arrival = barrier.arrive();
                 if next.is_some() {
                     own.list_features();

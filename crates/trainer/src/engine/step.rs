@@ -86,7 +86,7 @@ impl Step<'_> {
         self.shared.examples.len()
     }
 
-    /// The examples that belong to thread `index` in the middle phase.
+    /// The examples that belong to thread `index` from the second layer on.
     pub(crate) fn examples(&self, index: usize) -> Range<usize> {
         share(self.len, 1, index, self.threads())
     }
@@ -120,8 +120,8 @@ impl Step<'_> {
         own.watch.lap(Phase::Forward);
     }
 
-    /// Second phase: own examples, through all later layers, the loss, and back.
-    pub(crate) fn middle(&self, own: &mut Own) {
+    /// First phase: own examples, through all later layers, the loss, and back.
+    pub(crate) fn own_examples(&self, own: &mut Own) {
         let rows = self.examples(own.index);
         let mut mine = write(&self.shared.examples[own.index]);
         let mine = &mut *mine;
@@ -236,7 +236,7 @@ impl Step<'_> {
         }
     }
 
-    /// Third phase: the gradient and update of own parameters; each block of the first layer's goes
+    /// Second phase: the gradient and update of own parameters; each block of the first layer's goes
     /// on to the outputs of the `next` batch while it is near. Nothing that others still read is
     /// written: no barrier is needed in between.
     pub(crate) fn update(&self, own: &mut Own, next: Option<&Step<'_>>) {
