@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod compare;
+pub mod grid;
 pub mod models;
 pub mod peers;
 pub mod record;

@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use kernels::Isa;
-use trainer::roofline::{Operands, Product, time_team};
+use trainer::roofline::{Operands, Product, time_team, warming};
 
 /// Whose product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,8 @@ impl Contender {
         }
     }
 
-    /// Time of `repetitions` products on `threads` threads, after one that is not timed.
+    /// Time of `repetitions` products on `threads` threads, after a quarter as many that are
+    /// not timed.
     pub fn time(self, operands: &mut Operands, threads: usize, repetitions: usize) -> Duration {
         match self {
             Self::Ours => time_team(&mut operands.team(Isa::best(), threads, None), repetitions),
@@ -53,7 +54,9 @@ impl Contender {
 }
 
 fn timed(repetitions: usize, mut work: impl FnMut()) -> Duration {
-    work();
+    for _ in 0..warming(repetitions) {
+        work();
+    }
     let start = Instant::now();
     for _ in 0..repetitions {
         work();

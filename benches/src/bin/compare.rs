@@ -12,13 +12,17 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use benches::compare::{Outcome, Round, table};
 use benches::peers::{Contender, assert_equal_results, set_matrixmultiply_threads};
-use benches::{record, shapes};
+use benches::{grid, record, shapes};
 use clap::Parser;
 use kernels::{Isa, peak};
 use trainer::roofline::{Machine, Operands, Product, time_team};
 
-/// What a sample is to take at least.
-const SAMPLE: Duration = Duration::from_millis(1);
+/// What a sample is to take at least; of a team, longer than the system takes to give each thread
+/// a processor of its own.
+fn sample(threads: usize) -> Duration {
+    Duration::from_millis(if threads == 1 { 1 } else { 4 })
+}
+
 /// Rounds of a product that takes longer than this are a quarter as many.
 const LONG: Duration = Duration::from_millis(20);
 
@@ -38,6 +42,9 @@ struct Arguments {
     /// Folder for the table, which is printed as well
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Instead: our products over a grid of shapes, on one thread and on a team
+    #[arg(long, conflicts_with_all = ["filter", "json"])]
+    grid: bool,
     /// Print the outcomes of one team as JSON: what the program asks of itself, since
     /// matrixmultiply's threads can be chosen once a process
     #[arg(long, hide = true, requires = "threads")]
@@ -49,6 +56,11 @@ fn main() -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds 0: expected 1 or more");
     ensure!(arguments.threads != Some(0), "--threads 0: expected 1 or more");
     match arguments.threads {
+        _ if arguments.grid => {
+            let threads = arguments.threads.unwrap_or(Machine::this().cores);
+            print!("{}", grid::table(threads, arguments.rounds));
+            Ok(())
+        }
         Some(threads) if arguments.json => {
             // SAFETY: nothing above starts a thread.
             unsafe { set_matrixmultiply_threads(threads) };
@@ -129,7 +141,7 @@ fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
     for (contender, repetitions) in Contender::ALL.into_iter().zip(&mut repetitions) {
         let mut time = contender.time(&mut operands, threads, 1);
         slowest = slowest.max(time);
-        while time < SAMPLE && *repetitions < 1 << 20 {
+        while time < sample(threads) && *repetitions < 1 << 20 {
             *repetitions *= 2;
             time = contender.time(&mut operands, threads, *repetitions);
         }

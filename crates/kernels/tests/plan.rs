@@ -5,7 +5,7 @@ mod common;
 
 use common::sparse;
 use kernels::Isa;
-use kernels::gemm::{Epilogue, Gemm, Plan};
+use kernels::gemm::{Epilogue, Gemm, PackB, Plan, Start, run};
 use kernels::{MatMut, MatRef};
 
 /// Widths in vectors, and the rows of the tallest tile of that width.
@@ -47,24 +47,30 @@ fn for_each_plan(mut check: impl FnMut(Isa, &Plan, bool, bool)) {
     }
 }
 
-fn is_large(plan: &Plan) -> bool {
-    let Plan { m, n, k, .. } = *plan;
-    m * n >= 128 * 1024 && m * k >= 64 * 1024 && k * n >= 64 * 1024
+/// Rows and columns of what the tiles compute: of C, or of its transpose.
+fn tiled(plan: &Plan) -> (usize, usize) {
+    if plan.swap { (plan.n, plan.m) } else { (plan.m, plan.n) }
+}
+
+/// Whether both operands are larger than what stays in the second-level cache, 1 MiB.
+fn is_far(plan: &Plan) -> bool {
+    plan.m * plan.k > 256 * 1024 && plan.n * plan.k > 256 * 1024
 }
 
 #[test]
 fn tiles_exist_and_fit_the_registers() {
     for_each_plan(|isa, plan, _, _| {
+        let (m, n) = tiled(plan);
         let vectors = plan.tile_cols / isa.lanes();
         assert_eq!(plan.tile_cols % isa.lanes(), 0, "{isa} {plan:?}");
         let tile = tiles(isa).iter().find(|(width, _)| *width == vectors);
         let (_, most) = tile.unwrap_or_else(|| panic!("{isa} {plan:?}: no such tile"));
         assert!((1..=*most).contains(&plan.tile_rows), "{isa} {plan:?}");
         let sums = plan.tile_rows * vectors;
-        assert!(sums + vectors < registers(isa), "{isa} {plan:?}: {sums} sums");
+        assert!(sums + vectors.min(plan.tile_rows) < registers(isa), "{isa} {plan:?}: {sums} sums");
         // No taller and no wider than C, but for the last vector.
-        assert!(plan.tile_rows <= plan.m, "{isa} {plan:?}");
-        assert!(plan.tile_cols < plan.n + isa.lanes(), "{isa} {plan:?}");
+        assert!(plan.tile_rows <= m, "{isa} {plan:?}");
+        assert!(plan.tile_cols < n + isa.lanes(), "{isa} {plan:?}");
     });
 }
 
@@ -72,30 +78,37 @@ fn tiles_exist_and_fit_the_registers() {
 fn blocks_cover_the_product() {
     for_each_plan(|isa, plan, _, _| {
         let what = || format!("{isa} {plan:?}");
+        let (m, n) = tiled(plan);
         assert!((1..=plan.k).contains(&plan.k_block), "{}", what());
-        assert!(plan.m_block >= plan.tile_rows.min(plan.m), "{}", what());
-        assert!(plan.n_block >= plan.tile_cols.min(plan.n), "{}", what());
+        assert!(plan.m_block >= plan.tile_rows.min(m), "{}", what());
+        assert!(plan.n_block >= plan.tile_cols.min(n), "{}", what());
         // Where a block is packed and another follows, panels end where it ends.
-        if plan.pack_a && plan.m_block < plan.m {
+        if plan.pack_a && plan.m_block < m {
             assert_eq!(plan.m_block % plan.tile_rows, 0, "{}", what());
         }
-        if plan.pack_b && plan.n_block < plan.n {
+        if plan.n_block < n {
             assert_eq!(plan.n_block % plan.tile_cols, 0, "{}", what());
         }
+        // The panel of a first tile holds one strip: the strip's other tiles come next.
+        assert!(plan.pack_b != PackB::FirstTile || !plan.rows_first, "{}", what());
     });
 }
 
-/// Sums are cut only where they are long or the product is large; a block of B's strip then stays
-/// in the first-level cache.
+/// Sums are cut only where they are long, the product is large, or a panel of B is to stay near.
 #[test]
 fn the_sum_is_cut_only_where_it_asks_for_it() {
     for_each_plan(|isa, plan, _, _| {
-        let whole = plan.k <= 1024 && !is_large(plan);
-        assert_eq!(plan.k_block == plan.k, whole || plan.k <= 192, "{isa} {plan:?}");
-        assert!(whole || plan.k_block <= 192, "{isa} {plan:?}");
-        // Blocks are of nearly equal size: the last is never a sliver.
-        let last = plan.k - (plan.k.div_ceil(plan.k_block) - 1) * plan.k_block;
-        assert!(2 * last >= plan.k_block, "{isa} {plan:?}: the last has {last}");
+        let most = match plan.pack_b {
+            PackB::FirstTile => 256,
+            _ if is_far(plan) => 512,
+            _ => 1024,
+        };
+        assert!(plan.k_block <= most, "{isa} {plan:?}");
+        assert_eq!(plan.k_block == plan.k, plan.k <= most, "{isa} {plan:?}");
+        // Blocks are of equal size, rounded up: the last is short by less than one for each.
+        let blocks = plan.k.div_ceil(plan.k_block);
+        let last = plan.k - (blocks - 1) * plan.k_block;
+        assert!(last + blocks > plan.k_block, "{isa} {plan:?}: the last has {last}");
     });
 }
 
@@ -103,37 +116,97 @@ fn the_sum_is_cut_only_where_it_asks_for_it() {
 fn operands_are_packed_only_where_that_pays() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let what = || format!("{isa} {plan:?} {a_by_rows} {b_by_rows}");
+        let (m, n) = tiled(plan);
+        // Of a swapped product, the operands are each other's transposes.
+        let (a_by_rows, b_by_rows) =
+            if plan.swap { (!b_by_rows, !a_by_rows) } else { (a_by_rows, b_by_rows) };
         // Tiles read rows of B: a transposed one is always packed.
-        assert!(plan.pack_b || b_by_rows, "{}", what());
-        if !is_large(plan) {
-            assert!(!plan.pack_a, "{}", what());
-            assert_eq!(plan.pack_b, !b_by_rows, "{}", what());
+        assert!(plan.pack_b == PackB::Before || b_by_rows, "{}", what());
+        // A is packed only where its scalars lie a stride apart, and more than two strips read it.
+        if plan.pack_a {
+            assert!(!a_by_rows && n > 2 * plan.tile_cols && m * plan.k > 64 * 1024, "{}", what());
         }
-        // One pass over the rows reads B once; one pass over the columns reads A once.
-        if plan.m <= 2 * plan.tile_rows {
-            assert_eq!(plan.pack_b, !b_by_rows, "{}", what());
+        // Few tiles read a strip, or the strip is all of B.
+        let few = m.div_ceil(plan.tile_rows) < 6 || n == plan.tile_cols;
+        if b_by_rows && few && !is_far(plan) {
+            assert_eq!(plan.pack_b, PackB::InPlace, "{}", what());
         }
-        if plan.n <= plan.tile_cols && a_by_rows {
-            assert!(!plan.pack_a, "{}", what());
-        }
-        assert_eq!(plan.scratch() == 0, !plan.pack_a && !plan.pack_b, "{}", what());
+        let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
+        assert_eq!(plan.scratch() == 0, !packs && !plan.swap, "{}", what());
     });
 }
 
-/// Scratch memory has a bound that does not grow with the product: a block of A in the
-/// second-level cache and four times as much of B.
+/// Only a narrow result whose A has contiguous columns is computed through its transpose.
+#[test]
+fn narrow_results_are_swapped() {
+    for_each_plan(|isa, plan, a_by_rows, _| {
+        let lanes = isa.lanes();
+        let idle = plan.n.next_multiple_of(lanes) - plan.n;
+        let narrow = plan.n <= 2 * lanes && 4 * idle >= plan.n.next_multiple_of(lanes);
+        let expected = narrow && !a_by_rows && plan.m >= lanes;
+        assert_eq!(plan.swap, expected, "{isa} {plan:?} {a_by_rows}");
+    });
+}
+
+/// Scratch memory has a bound that does not grow with the product: a block of A, one of B, and
+/// the result of a swapped product.
 #[test]
 fn scratch_memory_is_bounded() {
-    const BLOCK: usize = 96 * 1024;
+    const BLOCK: usize = 256 * 1024;
     for_each_plan(|isa, plan, _, _| {
         let edge = (plan.tile_rows + plan.tile_cols) * plan.k_block;
-        let most = (usize::from(plan.pack_a) + 4 * usize::from(plan.pack_b)) * BLOCK + edge;
+        let packs = plan.pack_b != PackB::InPlace || plan.pack_a || plan.swap;
+        let most = usize::from(packs) * 2 * (BLOCK + edge) + 2 * 1024 * 1024 / 64;
         assert!(plan.scratch() <= most, "{isa} {plan:?}: {} of {most}", plan.scratch());
         // And never more than the operands, padded.
         let pad = |x: usize| x + 128;
         let operands = pad(plan.m) * plan.k + pad(plan.n) * plan.k;
-        assert!(plan.scratch() <= operands, "{isa} {plan:?}: {}", plan.scratch());
+        let result = usize::from(plan.swap) * plan.m * plan.n;
+        assert!(plan.scratch() <= operands + result, "{isa} {plan:?}: {}", plan.scratch());
     });
+}
+
+/// The shapes of the reference workloads, on AVX-512: what docs/gemm.md says of them.
+#[test]
+fn the_named_shapes_have_the_documented_plans() {
+    let Some(isa) = Isa::by_name("avx512") else { return };
+    let brief = |m, k, n, a_by_rows, b_by_rows| {
+        let plan = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
+        (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
+    };
+    assert_eq!(brief(32, 784, 128, true, true), (8, 48, 784, PackB::InPlace, false, false));
+    assert_eq!(brief(128, 784, 512, true, true), (8, 48, 196, PackB::FirstTile, false, false));
+    assert_eq!(brief(784, 32, 128, false, true), (6, 64, 32, PackB::InPlace, false, false));
+    assert_eq!(brief(784, 128, 512, false, true), (8, 48, 128, PackB::FirstTile, true, false));
+    assert_eq!(brief(128, 10, 512, true, false), (6, 64, 10, PackB::Before, false, false));
+    assert_eq!(brief(512, 128, 10, false, true), (10, 32, 128, PackB::InPlace, false, true));
+    assert_eq!(brief(128, 512, 10, true, true), (13, 16, 256, PackB::FirstTile, false, false));
+    assert_eq!(brief(2048, 2048, 2048, true, true), (8, 48, 512, PackB::Before, false, false));
+    assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
+}
+
+/// A swapped product reads rows of A': where neither the rows nor the columns of A lie contiguous,
+/// it is computed as it stands, in the memory that was planned.
+#[test]
+fn a_narrow_product_of_any_strides_runs() {
+    let (m, n, k) = (40, 10, 300);
+    let data = vec![1.0; 2 * (m * k).max(n * k)];
+    for isa in Isa::available() {
+        for b_by_rows in [true, false] {
+            let plan = Plan::new(isa, m, n, k, false, b_by_rows);
+            assert!(plan.swap);
+            let a = MatRef::with_strides(&data, m, k, 2 * k, 2);
+            let b = match b_by_rows {
+                true => MatRef::new(&data, k, n),
+                false => MatRef::new(&data, n, k).t(),
+            };
+            let mut c = vec![f32::NAN; m * n];
+            let mut scratch = vec![f32::NAN; plan.scratch()];
+            let view = MatMut::new(&mut c, m, n);
+            run(isa, &plan, a, b, view, Start::Zero, Epilogue::Store, &mut scratch);
+            assert!(c.iter().all(|x| *x == k as f32), "{isa}: {:?}", &c[..n]);
+        }
+    }
 }
 
 #[test]
@@ -182,7 +255,8 @@ fn huge_shapes_are_planned() {
                         let plan = Plan::new(isa, m, n, k, layout & 1 == 0, layout & 2 == 0);
                         assert_eq!(plan, plan.clone());
                         let scratch = plan.scratch();
-                        assert!(scratch == 0 || plan.pack_a || plan.pack_b, "{plan:?}");
+                        let packs = plan.pack_a || plan.pack_b != PackB::InPlace || plan.swap;
+                        assert!(scratch == 0 || packs, "{plan:?}");
                     }
                 }
             }
@@ -196,7 +270,7 @@ fn huge_shapes_are_planned() {
 fn a_plan_that_was_tampered_with_asks_for_all_it_would_write() {
     for isa in Isa::available() {
         let mut plan = Plan::new(isa, 64, 40, 30, true, false);
-        assert!(plan.pack_b);
+        assert_eq!(plan.pack_b, PackB::Before);
         let honest = plan.scratch();
         // By wrapping arithmetic the product with the padded columns would be small.
         plan.k_block = usize::MAX / 16 + 1;

@@ -1,43 +1,49 @@
 //! Copies of blocks of A and B in the order in which tiles read them.
+//!
+//! Most rows of B are not copied here but by the first tile that reads them, see `tile`.
 
+use crate::simd::Simd;
 use crate::view::MatRef;
 
 /// Copies A `[rows, k]` into panels of `height` rows, each `[k, height]`: the scalars that one
-/// step of a tile broadcasts lie side by side. The last panel is padded with zeros.
+/// step of a tile broadcasts lie side by side. What is behind the last row is left as it is.
 ///
 /// # Safety
 /// `out` is valid for `rows` rounded up to `height`, times `k` floats.
-pub(crate) unsafe fn pack_a(a: MatRef<'_>, height: usize, out: *mut f32) {
-    // SAFETY: columns of A in panels of `height`; see `pack_panels`.
-    unsafe { pack_panels(a.t(), height, out) }
+#[inline(always)]
+pub(super) unsafe fn pack_a<S: Simd>(s: S, a: MatRef<'_>, height: usize, out: *mut f32) {
+    // SAFETY: columns of A in panels of `height`; see `pack_b`.
+    unsafe { pack_b(s, a.t(), height, out) }
 }
 
-/// Copies B `[k, cols]` into panels of `width` columns, each `[k, width]`, the last padded with
-/// zeros.
+/// Copies B `[k, cols]` into panels of `width` columns, each `[k, width]`. What is behind the last
+/// column is left as it is.
 ///
 /// # Safety
 /// `out` is valid for `cols` rounded up to `width`, times `k` floats.
-pub(crate) unsafe fn pack_panels(b: MatRef<'_>, width: usize, out: *mut f32) {
+#[inline(always)]
+pub(super) unsafe fn pack_b<S: Simd>(s: S, b: MatRef<'_>, width: usize, out: *mut f32) {
     let (k, cols) = (b.rows(), b.cols());
+    let (row_stride, col_stride) = (b.row_stride(), b.col_stride());
     let mut panel = out;
     let mut j = 0;
     while j < cols {
         let here = width.min(cols - j);
-        let from = b.ptr().wrapping_add(j * b.col_stride());
+        let from = b.ptr().wrapping_add(j * col_stride);
         // SAFETY: rows below `k` and columns below `cols` are elements of the view; the panel
         // has `k * width` floats.
         unsafe {
-            if b.col_stride() == 1 {
+            if col_stride == 1 {
+                copy(s, from, row_stride, k, here, panel, width);
+            } else if row_stride == 1 {
+                transpose(s, from, col_stride, here, k, panel, width);
+            } else {
                 for row in 0..k {
-                    let source = from.add(row * b.row_stride());
-                    let target = panel.add(row * width);
-                    std::ptr::copy_nonoverlapping(source, target, here);
-                    for pad in here..width {
-                        *target.add(pad) = 0.0;
+                    for col in 0..here {
+                        *panel.add(row * width + col) =
+                            *from.add(row * row_stride + col * col_stride);
                     }
                 }
-            } else {
-                transpose(from, b.col_stride(), b.row_stride(), k, here, width, panel);
             }
             panel = panel.add(k * width);
         }
@@ -45,32 +51,55 @@ pub(crate) unsafe fn pack_panels(b: MatRef<'_>, width: usize, out: *mut f32) {
     }
 }
 
-/// Fills one panel from columns that lie far apart: in blocks of sixteen rows, so that each cache
-/// line of the source is used whole while it is near.
-///
 /// # Safety
-/// As [`pack_panels`].
-unsafe fn transpose(
+/// `from` and `to` are valid for `rows` by `cols`.
+#[inline(always)]
+unsafe fn copy<S: Simd>(
+    s: S,
     from: *const f32,
-    col_stride: usize,
-    row_stride: usize,
-    k: usize,
-    here: usize,
-    width: usize,
-    panel: *mut f32,
+    from_stride: usize,
+    rows: usize,
+    cols: usize,
+    to: *mut f32,
+    to_stride: usize,
 ) {
-    let mut row = 0;
-    while row < k {
-        let rows = (k - row).min(16);
-        for j in 0..width {
-            for r in row..row + rows {
-                // SAFETY: the caller's.
-                unsafe {
-                    *panel.add(r * width + j) =
-                        if j < here { *from.add(j * col_stride + r * row_stride) } else { 0.0 };
-                }
+    let whole = cols - cols % S::LANES;
+    let mask = s.first(cols - whole);
+    for row in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let (from, to) = (from.add(row * from_stride), to.add(row * to_stride));
+            for col in (0..whole).step_by(S::LANES) {
+                s.store(to.add(col), s.load(from.add(col)));
+            }
+            if whole < cols {
+                s.store_masked(to.add(whole), s.load_masked(from.add(whole), mask), mask);
             }
         }
-        row += rows;
+    }
+}
+
+/// # Safety
+/// `from` is valid for `rows` by `cols`, `to` for the transpose.
+#[inline(always)]
+pub(super) unsafe fn transpose<S: Simd>(
+    s: S,
+    from: *const f32,
+    from_stride: usize,
+    rows: usize,
+    cols: usize,
+    to: *mut f32,
+    to_stride: usize,
+) {
+    // Along the rows of `from`: a block's cache lines are used whole while they are near.
+    for i in (0..rows).step_by(S::LANES) {
+        for j in (0..cols).step_by(S::LANES) {
+            let (rows, cols) = ((rows - i).min(S::LANES), (cols - j).min(S::LANES));
+            // SAFETY: the caller's.
+            unsafe {
+                let (from, to) = (from.add(i * from_stride + j), to.add(j * to_stride + i));
+                s.transpose_block(from, from_stride, rows, cols, to, to_stride);
+            }
+        }
     }
 }

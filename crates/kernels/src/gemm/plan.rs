@@ -1,17 +1,34 @@
 //! Which tiles, which blocks, and whether to pack: decided once a shape.
 
-use std::ops::Range;
-
 use super::tile;
 use crate::Isa;
 
-/// Floats of a packed block of A or B that are meant to stay in the second-level cache.
-const BLOCK: usize = 96 * 1024;
-/// Summands of a block: a strip of B of three vectors by this many rows is 36 KiB, which leaves
-/// room beside it in a first-level cache of 48 KiB.
-const K_BLOCK: usize = 192;
+/// Floats of A or B that stay in the second-level cache beside what passes through.
+const BLOCK: usize = 256 * 1024;
 /// Up to this many summands a product is not cut: one pass over C.
 const K_WHOLE: usize = 1024;
+/// Summands of a panel that stays near the first-level cache while many tiles read it.
+const K_PANEL: usize = 256;
+/// Summands of a block of a product whose operands both are larger than the second-level cache.
+const K_FAR: usize = 512;
+/// Tiles of rows from which on it pays that the first copies the rows of B for the others.
+const MANY: usize = 6;
+/// Floats of B that stay in the first-level cache beside the rows of A and C.
+const NEAR: usize = 6 * 1024;
+/// Columns of a block of a swapped product, whose result waits in scratch memory.
+const SWAPPED: usize = 512;
+
+/// How rows of B come to lie as tiles read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackB {
+    /// They are read where they are.
+    InPlace,
+    /// The first tile of each strip reads them where they are and copies them to a panel for the
+    /// others.
+    FirstTile,
+    /// Blocks of B are copied to panels before the tiles run.
+    Before,
+}
 
 /// How a product `[m, k] x [k, n]` is computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +39,8 @@ pub struct Plan {
     pub n: usize,
     /// Columns of A, rows of B.
     pub k: usize,
+    /// Whether the transpose is computed, `C' = B' A'`: all below then speaks of that product.
+    pub swap: bool,
     /// Rows of a full tile.
     pub tile_rows: usize,
     /// Columns of a full tile.
@@ -34,61 +53,138 @@ pub struct Plan {
     pub n_block: usize,
     /// Whether A is copied into panels of `tile_rows` rows.
     pub pack_a: bool,
-    /// Whether B is copied into panels of `tile_cols` columns.
-    pub pack_b: bool,
+    /// Whether and how B is copied into panels of `tile_cols` columns.
+    pub pack_b: PackB,
+    /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
+    /// columns before the next strip's.
+    pub rows_first: bool,
+    /// What it was planned for.
+    pub(super) isa: Isa,
+    pub(super) b_by_rows: bool,
 }
 
 impl Plan {
     /// Plans a product for operands whose rows (`a_by_rows`, `b_by_rows`) lie contiguous, or
     /// whose columns do.
     pub fn new(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b_by_rows: bool) -> Self {
+        // A quarter of the lanes or more would idle.
+        let narrow = n > 0 && n <= 2 * isa.lanes() && 4 * n <= 3 * round_up(n, isa.lanes());
+        if narrow && !a_by_rows && m >= isa.lanes() {
+            let swapped = Self::of(isa, n, m, k, !b_by_rows, true);
+            let n_block = swapped.n_block.min(round_up(SWAPPED, swapped.tile_cols));
+            Self { m, n, swap: true, n_block, b_by_rows, ..swapped }
+        } else {
+            Self::of(isa, m, n, k, a_by_rows, b_by_rows)
+        }
+    }
+
+    /// The plan of a swapped product whose A has no contiguous columns after all. Its scratch
+    /// memory is counted in [`scratch`](Self::scratch).
+    pub(super) fn not_swapped(&self) -> Self {
+        Self::of(self.isa, self.m, self.n, self.k, true, self.b_by_rows)
+    }
+
+    fn of(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b_by_rows: bool) -> Self {
         let registers = registers(isa);
         let lanes = isa.lanes();
-        let (tile_rows, vectors) = best_tile(registers, lanes, m, n);
+        let (tile_rows, vectors) = best_tile(registers, lanes, m, n, k);
+        let tile_cols = vectors * lanes;
+        let tiles = m.div_ceil(tile_rows);
         // Saturating: views with strides of zero may be of any size.
-        let large = m.saturating_mul(n) >= 128 * 1024
-            && m.saturating_mul(k) >= 64 * 1024
-            && k.saturating_mul(n) >= 64 * 1024;
-        // Reading B in place costs nothing where its rows lie contiguous and each is read by few
-        // row tiles; otherwise panels save the cache sets and pages that a long stride wastes.
-        let pack_b = !b_by_rows || (large && m > 2 * tile_rows);
-        let pack_a = large && (n > 4 * vectors * lanes || !a_by_rows);
-        let k_block = if k <= K_WHOLE && !large { k } else { balanced(k, K_BLOCK) };
+        let size_a = m.saturating_mul(k);
+        let near = n.saturating_mul(k) <= NEAR;
+        let far = size_a > BLOCK && n.saturating_mul(k) > BLOCK;
+        let (pack_b, rows_first) = if !b_by_rows {
+            (PackB::Before, near || far)
+        } else if far {
+            (PackB::Before, true)
+        } else if tiles >= MANY && (!near || n % lanes > 0) && n != tile_cols {
+            // A strip that many tiles read: a panel spares them the cache sets and pages that a
+            // long stride wastes.
+            (PackB::FirstTile, false)
+        } else {
+            (PackB::InPlace, near)
+        };
+        let most = match pack_b {
+            PackB::FirstTile => K_PANEL,
+            _ if far => K_FAR,
+            _ => K_WHOLE,
+        };
+        let k_block = balanced(k, most);
+        // Scalars of a transposed A lie a stride apart along k.
+        let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
         let m_block = if pack_a {
-            round_up(balanced(m, (BLOCK / k_block.max(1)).max(tile_rows)), tile_rows)
+            let most = if far { BLOCK / 4 } else { BLOCK };
+            round_up(balanced(m, (most / k_block.max(1)).max(tile_rows)), tile_rows)
         } else {
             m
         };
-        let n_block = if pack_b {
-            round_up(balanced(n, 4 * BLOCK / k_block.max(1)), vectors * lanes)
+        let n_block = if pack_b == PackB::Before {
+            round_up(balanced(n, (BLOCK / k_block.max(1)).max(1)), tile_cols)
         } else {
             n
         };
+        let swap = false;
         Self {
             m,
             n,
             k,
+            swap,
             tile_rows,
-            tile_cols: vectors * lanes,
+            tile_cols,
             k_block,
             m_block,
             n_block,
             pack_a,
             pack_b,
+            rows_first,
+            isa,
+            b_by_rows,
         }
     }
 
     /// Floats of scratch memory that the product needs.
     pub fn scratch(&self) -> usize {
-        self.scratch_a().saturating_add(self.scratch_b())
+        let scratch = self.scratch_a().saturating_add(self.scratch_b());
+        if self.swap {
+            scratch.saturating_add(self.scratch_c()).max(self.not_swapped().scratch())
+        } else {
+            scratch
+        }
     }
 
-    pub(crate) fn scratch_a(&self) -> usize {
-        if self.pack_a { self.packed(self.m_block.min(self.m), self.tile_rows) } else { 0 }
+    /// Cycles that the tiles take, by the model that chose them. Packing is not counted.
+    pub fn cycles(&self) -> f64 {
+        let (m, n) = self.tiled();
+        if m == 0 || n == 0 {
+            return 0.0;
+        }
+        let lanes = self.isa.lanes();
+        cycles(lanes, (self.tile_rows, self.tile_cols / lanes), m, n, self.k)
     }
 
-    pub(crate) fn scratch_b(&self) -> usize {
-        if self.pack_b { self.packed(self.n_block.min(self.n), self.tile_cols) } else { 0 }
+    /// Rows and columns of C as the tiles see it.
+    fn tiled(&self) -> (usize, usize) {
+        if self.swap { (self.n, self.m) } else { (self.m, self.n) }
+    }
+
+    pub(super) fn scratch_a(&self) -> usize {
+        let rows = self.m_block.min(self.tiled().0);
+        if self.pack_a { self.packed(rows, self.tile_rows) } else { 0 }
+    }
+
+    fn scratch_b(&self) -> usize {
+        let cols = self.n_block.min(self.tiled().1);
+        match self.pack_b {
+            PackB::InPlace => 0,
+            PackB::FirstTile => self.packed(self.tile_cols, self.tile_cols),
+            PackB::Before => self.packed(cols, self.tile_cols),
+        }
+    }
+
+    /// Floats of a swapped product's result before it is transposed.
+    pub(super) fn scratch_c(&self) -> usize {
+        if self.swap { self.n_block.min(self.m).saturating_mul(self.n) } else { 0 }
     }
 
     /// Floats of a block in panels of `width`. Saturating, for whoever runs a plan relies on it
@@ -96,14 +192,6 @@ impl Plan {
     fn packed(&self, len: usize, width: usize) -> usize {
         round_up(len, width).saturating_mul(self.k_block.min(self.k))
     }
-}
-
-/// The share of `index` among `shares` nearly equal parts of `0..len`, cut at multiples of
-/// `quantum`: how a team of threads divides rows or columns of a product.
-pub fn share(len: usize, quantum: usize, index: usize, shares: usize) -> Range<usize> {
-    let units = len.div_ceil(quantum);
-    let cut = |i: usize| (units * i / shares * quantum).min(len);
-    cut(index)..cut(index + 1)
 }
 
 fn registers(isa: Isa) -> usize {
@@ -123,35 +211,43 @@ fn balanced(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most).max(1)).max(1)
 }
 
-/// The tile, (rows, vectors), that computes `[m, n]` in the fewest cycles by this count a summand:
-/// two multiply-adds or two loads a cycle, a chain's latency of four, and 40 bytes of B a cycle
-/// from the second-level cache.
-fn best_tile(registers: usize, lanes: usize, m: usize, n: usize) -> (usize, usize) {
+/// The tile, (rows, vectors), that computes `[m, k] x [k, n]` in the fewest cycles by the count of
+/// [`cycles`].
+fn best_tile(registers: usize, lanes: usize, m: usize, n: usize, k: usize) -> (usize, usize) {
     let vectors = n.div_ceil(lanes).max(1);
-    let cost = |rows: usize, width: usize| -> f64 {
-        let (rows, width) = (rows as f64, width as f64);
-        let stream = width * lanes as f64 * 4.0 / 40.0;
-        (rows * width / 2.0).max((rows + width) / 2.0).max(4.0).max(stream) + 0.02 * rows * width
-    };
     let mut best = (f64::INFINITY, (1, 1));
     for &(width, most) in tile::shapes(registers) {
         if width > vectors && width > 1 {
             continue;
         }
-        let rows = balanced(m.max(1), most);
-        let tiles = m.max(1).div_ceil(rows);
-        let full = vectors / width;
-        let mut total = tiles as f64 * full as f64 * cost(rows, width);
-        let mut rest = vectors % width;
-        while rest > 0 {
-            let edge = tile::widest(registers, rest);
-            total += tiles as f64 * cost(rows, edge);
-            rest -= edge;
-        }
-        // On a tie the later, wider tile would win nothing: keep the first.
-        if total < best.0 * 0.995 {
-            best = (total, (rows, width));
+        let total = cycles(lanes, (most, width), m, n, k);
+        if total < best.0 {
+            best = (total, (balanced(m.max(1), most), width));
         }
     }
     best.1
+}
+
+/// Cycles of `[m, k] x [k, n]` in tiles of at most `most` rows of `width` vectors, by a model.
+///
+/// A summand takes two multiply-adds or two loads a cycle, no less than a chain's latency of four,
+/// and 40 bytes of B a cycle from the second-level cache; a little for each load, and more for
+/// each vector of B beyond three that comes from there, which is what wide tiles were measured to
+/// lose. A tile takes some cycles more to begin, and one for each vector of C.
+fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: usize) -> f64 {
+    let near = n.saturating_mul(k) <= NEAR;
+    let tiles = m.div_ceil(most);
+    let strip = |width: usize| -> f64 {
+        let (rows, width) = (m as f64 / tiles as f64, width as f64);
+        let bytes = 4.0 * width * lanes as f64;
+        let sums = rows * width;
+        let beyond = if near || rows <= 1.0 { 0.0 } else { (bytes / 64.0 - 3.0).max(0.0) };
+        let summand = (sums / 2.0).max((rows + width) / 2.0).max(4.0).max(bytes / 40.0)
+            + 0.05 * (rows + width)
+            + 0.4 * beyond;
+        tiles as f64 * (k as f64 * summand + 30.0 + sums)
+    };
+    let vectors = n.div_ceil(lanes);
+    let rest = vectors % width;
+    (vectors / width) as f64 * strip(width) + if rest > 0 { strip(rest) } else { 0.0 }
 }

@@ -15,7 +15,7 @@
 //! ```text
 //! c = zeros, or C where an earlier block of k was summed into it
 //! for k in 0..K:                       (every k, or the listed ones)
-//!     load NV vectors of b[k]
+//!     load NV vectors of b[k]          (the first tile of a strip copies them to its panel)
 //!     for r in 0..MR: c[r] += broadcast(a[r][k]) * b[k]
 //! C = finish(c)
 //! ```
@@ -63,20 +63,29 @@ pub(crate) struct Tile {
     pub finish: Finish,
 }
 
+/// Rows of B that a copying tile asks for ahead of its loads: they lie a stride apart, which no
+/// prefetcher of the processor follows.
+const AHEAD: usize = 8;
+
+/// Summands of a step of a tile of one vector. Such a tile is bound by its loads, of which the
+/// addresses of the next step must not be in the way.
+const STEPS: usize = 4;
+
 /// A tile of `MR` rows and `NV` vectors; `MASKED` if the last vector is partial.
-pub(crate) struct TileKernel<const MR: usize, const NV: usize, const MASKED: bool>(
-    /// The operands, valid as [`Tile`] says.
-    pub Tile,
-);
+struct TileKernel<const MR: usize, const NV: usize, const MASKED: bool> {
+    tile: Tile,
+    /// Where the rows of B that the tile reads are copied to, `NV` vectors each; null for nowhere.
+    panel: *mut f32,
+}
 
 impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel<MR, NV, MASKED> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let t = self.0;
+        let t = self.tile;
         // SAFETY: whoever made the `Tile` vouches for its pointers: every access below is an
-        // element of the tile's A, B, C, bias or mask.
+        // element of the tile's A, B, C, bias or mask, or of its panel.
         unsafe {
             let mask = s.first(t.cols - (NV - 1) * S::LANES);
             let mut acc = [[s.splat(0.0); NV]; MR];
@@ -88,21 +97,41 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                     }
                 }
             }
-            if t.list.is_null() {
-                let mut b = t.b;
-                let mut a = t.a;
-                for _ in 0..t.k {
-                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
-                    // Wrapping: after the last k they may point past the end by a whole stride.
-                    a = a.wrapping_add(t.a_k);
-                    b = b.wrapping_add(t.b_row);
-                }
-            } else {
-                let mut a = t.a;
+            let (mut a, mut b) = (t.a, t.b);
+            // Pointers wrap: after the last k they may point past the end by a whole stride.
+            if !t.list.is_null() {
                 for k in 0..t.k {
                     let b = t.b.add(*t.list.add(k) as usize * t.b_row);
                     step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
                     a = a.wrapping_add(t.a_k);
+                }
+            } else if !self.panel.is_null() {
+                let mut panel = self.panel;
+                for _ in 0..t.k {
+                    for v in 0..NV {
+                        s.prefetch(b.wrapping_add(AHEAD * t.b_row + v * S::LANES));
+                        let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+                        s.store(panel.add(v * S::LANES), row);
+                    }
+                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
+                    a = a.wrapping_add(t.a_k);
+                    b = b.wrapping_add(t.b_row);
+                    panel = panel.add(NV * S::LANES);
+                }
+            } else {
+                let mut left = t.k;
+                if NV == 1 && t.a_k == 1 {
+                    while left >= STEPS {
+                        steps::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, t.b_row, mask);
+                        a = a.wrapping_add(STEPS);
+                        b = b.wrapping_add(STEPS * t.b_row);
+                        left -= STEPS;
+                    }
+                }
+                for _ in 0..left {
+                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
+                    a = a.wrapping_add(t.a_k);
+                    b = b.wrapping_add(t.b_row);
                 }
             }
             finish::<S, MR, NV, MASKED>(s, &t, &acc, mask);
@@ -146,6 +175,39 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
             }
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = s.splat(*a.add(r * a_row));
+                for v in 0..NV {
+                    acc[v] = s.fma(x, row[v], acc[v]);
+                }
+            }
+        }
+    }
+}
+
+/// [`STEPS`] steps, row by row of the tile; the rows of A lie contiguous.
+///
+/// # Safety
+/// As [`Tile`] says, for these k.
+#[inline(always)]
+unsafe fn steps<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    acc: &mut [[S::F; NV]; MR],
+    a: *const f32,
+    a_row: usize,
+    b: *const f32,
+    b_row: usize,
+    mask: S::M,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut rows = [[s.splat(0.0); NV]; STEPS];
+        for (k, row) in rows.iter_mut().enumerate() {
+            for (v, row) in row.iter_mut().enumerate() {
+                *row = load_at::<S, NV, MASKED>(s, b.add(k * b_row + v * S::LANES), v, mask);
+            }
+        }
+        for (r, acc) in acc.iter_mut().enumerate() {
+            for (k, row) in rows.iter().enumerate() {
+                let x = s.splat(*a.add(r * a_row + k));
                 for v in 0..NV {
                     acc[v] = s.fma(x, row[v], acc[v]);
                 }
@@ -226,21 +288,32 @@ unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
     unsafe { if MASKED && v + 1 == NV { s.load_masked(p, mask) } else { s.load(p) } }
 }
 
-/// Runs the tile of `rows` rows: `rows` at most [`max_rows`] of the vectors in `cols`.
+/// Runs the tile of `rows` rows: `rows` at most [`shapes`] of the vectors in `cols`.
 ///
 /// # Safety
 /// The operands are valid as [`Tile`] says.
 #[inline(always)]
 pub(crate) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile) {
+    // SAFETY: the caller's.
+    unsafe { run_copying(s, rows, tile, std::ptr::null_mut()) }
+}
+
+/// Runs the tile, which copies the rows of B that it reads to `panel`, one after the other, each
+/// filled up to whole vectors. No list; a null pointer copies nothing.
+///
+/// # Safety
+/// The operands are valid as [`Tile`] says, and `panel` for `k` rows of whole vectors.
+#[inline(always)]
+pub(super) unsafe fn run_copying<S: Simd>(s: S, rows: usize, tile: Tile, panel: *mut f32) {
     let nv = tile.cols.div_ceil(S::LANES);
     let masked = !tile.cols.is_multiple_of(S::LANES);
     macro_rules! tiles {
         ($($nv:literal: $($mr:literal)*;)*) => {
             match (nv, rows) {
                 $($(($nv, $mr) => if masked {
-                    s.call(TileKernel::<$mr, $nv, true>(tile))
+                    s.call(TileKernel::<$mr, $nv, true> { tile, panel })
                 } else {
-                    s.call(TileKernel::<$mr, $nv, false>(tile))
+                    s.call(TileKernel::<$mr, $nv, false> { tile, panel })
                 },)*)*
                 _ => unreachable!("no tile of {rows} rows and {nv} vectors"),
             }
@@ -282,16 +355,4 @@ pub(crate) const fn shapes(registers: usize) -> &'static [(usize, usize)] {
         16 => &[(1, 10), (2, 6), (3, 4), (4, 2), (5, 1), (6, 1)],
         _ => &[(1, 4), (2, 4), (3, 4)],
     }
-}
-
-/// The widest tile, in vectors, of at most `vectors`. Narrower tiles are never less tall.
-#[inline(always)]
-pub(crate) fn widest(registers: usize, vectors: usize) -> usize {
-    let mut widest = 1;
-    for &(width, _) in shapes(registers) {
-        if width <= vectors {
-            widest = width;
-        }
-    }
-    widest
 }

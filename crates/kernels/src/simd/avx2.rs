@@ -114,4 +114,45 @@ impl Simd for Avx2 {
         // SAFETY: the token proves the instructions.
         unsafe { in_halves!(_mm256_max_ps(v[0], v[1]), _mm_max_ps) }
     }
+
+    #[inline(always)]
+    unsafe fn transpose_block(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller's; rows past the last are the last again, lanes past it are masked.
+        unsafe {
+            let (read, write) = (self.first(cols), self.first(rows));
+            let mut r = [_mm256_setzero_ps(); 8];
+            for (i, row) in r.iter_mut().enumerate() {
+                *row = _mm256_maskload_ps(from.add(i.min(rows - 1) * from_stride), read);
+            }
+            let mut columns = [_mm256_setzero_ps(); 8];
+            for half in 0..2 {
+                // Rows 4 half to 4 half + 3, as quarters of four columns.
+                let [a, b, c, d] = [r[4 * half], r[4 * half + 1], r[4 * half + 2], r[4 * half + 3]];
+                let (ab, ab_2) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd, cd_2) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                columns[4 * half] = _mm256_shuffle_ps::<0x44>(ab, cd);
+                columns[4 * half + 1] = _mm256_shuffle_ps::<0xee>(ab, cd);
+                columns[4 * half + 2] = _mm256_shuffle_ps::<0x44>(ab_2, cd_2);
+                columns[4 * half + 3] = _mm256_shuffle_ps::<0xee>(ab_2, cd_2);
+            }
+            for j in 0..8 {
+                let (low, high) = (columns[j % 4], columns[4 + j % 4]);
+                let column = match j / 4 {
+                    0 => _mm256_permute2f128_ps::<0x20>(low, high),
+                    _ => _mm256_permute2f128_ps::<0x31>(low, high),
+                };
+                if j < cols {
+                    _mm256_maskstore_ps(to.add(j * to_stride), write, column);
+                }
+            }
+        }
+    }
 }

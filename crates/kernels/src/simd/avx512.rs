@@ -206,9 +206,35 @@ impl Simd for Avx512 {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn transpose_block(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller's; rows past the last are the last again, lanes past it are masked.
+        unsafe {
+            let (read, write) = (self.first(cols), self.first(rows));
+            let mut r = [_mm512_setzero_si512(); 16];
+            for (i, row) in r.iter_mut().enumerate() {
+                let from = from.add(i.min(rows - 1) * from_stride);
+                *row = _mm512_maskz_loadu_epi32(read, from.cast());
+            }
+            for (j, column) in transposed(r).into_iter().enumerate() {
+                if j < cols {
+                    _mm512_mask_storeu_epi32(to.add(j * to_stride).cast(), write, column);
+                }
+            }
+        }
+    }
 }
 
-/// Transposes sixteen rows of sixteen words: pairs of words, then pairs of pairs, then quarters.
+/// Transposes sixteen rows of sixteen words.
 ///
 /// # Safety
 /// The processor has AVX-512 F; both blocks are valid.
@@ -216,11 +242,25 @@ impl Simd for Avx512 {
 unsafe fn transpose_16(from: *const u32, from_stride: usize, to: *mut u32, to_stride: usize) {
     // SAFETY: the caller's.
     unsafe {
-        let zero = _mm512_setzero_si512();
-        let mut r = [zero; 16];
+        let mut r = [_mm512_setzero_si512(); 16];
         for (i, row) in r.iter_mut().enumerate() {
             *row = _mm512_loadu_si512(from.add(i * from_stride).cast());
         }
+        for (j, column) in transposed(r).into_iter().enumerate() {
+            _mm512_storeu_si512(to.add(j * to_stride).cast(), column);
+        }
+    }
+}
+
+/// The columns of sixteen rows: pairs of words, then pairs of pairs, then quarters.
+///
+/// # Safety
+/// The processor has AVX-512 F.
+#[inline(always)]
+unsafe fn transposed(mut r: [__m512i; 16]) -> [__m512i; 16] {
+    // SAFETY: the caller's.
+    unsafe {
+        let zero = _mm512_setzero_si512();
         let mut t = [zero; 16];
         for i in 0..8 {
             t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
@@ -233,20 +273,17 @@ unsafe fn transpose_16(from: *const u32, from_stride: usize, to: *mut u32, to_st
             r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
         }
         // r[4 i + c] holds, in its 128-bit quarter q, column 4 q + c of rows 4 i to 4 i + 3.
+        let mut columns = [zero; 16];
         for c in 0..4 {
             let low = _mm512_shuffle_i32x4::<0x88>(r[c], r[4 + c]);
             let high = _mm512_shuffle_i32x4::<0xdd>(r[c], r[4 + c]);
             let low_2 = _mm512_shuffle_i32x4::<0x88>(r[8 + c], r[12 + c]);
             let high_2 = _mm512_shuffle_i32x4::<0xdd>(r[8 + c], r[12 + c]);
-            let columns = [
-                _mm512_shuffle_i32x4::<0x88>(low, low_2),
-                _mm512_shuffle_i32x4::<0x88>(high, high_2),
-                _mm512_shuffle_i32x4::<0xdd>(low, low_2),
-                _mm512_shuffle_i32x4::<0xdd>(high, high_2),
-            ];
-            for (q, column) in columns.into_iter().enumerate() {
-                _mm512_storeu_si512(to.add((4 * q + c) * to_stride).cast(), column);
-            }
+            columns[c] = _mm512_shuffle_i32x4::<0x88>(low, low_2);
+            columns[4 + c] = _mm512_shuffle_i32x4::<0x88>(high, high_2);
+            columns[8 + c] = _mm512_shuffle_i32x4::<0xdd>(low, low_2);
+            columns[12 + c] = _mm512_shuffle_i32x4::<0xdd>(high, high_2);
         }
+        columns
     }
 }

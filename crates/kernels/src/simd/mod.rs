@@ -206,6 +206,27 @@ pub(crate) trait Simd: Copy {
             }
         }
     }
+
+    /// Transposes up to `LANES` rows and columns: `to[j * to_stride + i] = from[i * from_stride + j]`.
+    /// Nothing else is read or written.
+    /// # Safety
+    /// `from` is valid for `rows` by `cols`, at least one each, `to` for the transpose.
+    unsafe fn transpose_block(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        cols: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for j in 0..cols {
+            for i in 0..rows {
+                // SAFETY: the caller's.
+                unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
+            }
+        }
+    }
 }
 
 /// The same operation on each of `U` vectors: `each!(s, u => s.mul(a[u], b[u]))`.

@@ -20,7 +20,7 @@ use serde::Serialize;
 pub use machine::{Caches, Level, Machine};
 pub use peaks::{Bandwidth, Peaks};
 pub use products::{Layout, Operands, Product, WORKLOADS, Workload, random};
-pub use team::{Effort, time_team};
+pub use team::{Effort, time_team, warming};
 
 use cases::Demand;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kernels::gemm::{Epilogue, Gemm, share};
+use kernels::gemm::{Epilogue, Gemm, Team};
 use kernels::{Activation, Aligned, Isa, MatMut, MatRef};
 
 /// How the operands of `C = A B` lie in memory; C is always row-major.
@@ -92,25 +92,10 @@ impl Product {
         if self.layout == Layout::TransposedB { (1, self.k) } else { (self.n, 1) }
     }
 
-    /// Rows and columns of C for each of `threads` threads.
-    ///
-    /// Cut by rows, every thread reads all of B; by columns, all of A. The smaller one is to be
-    /// the one that all read; but a cut that leaves a thread less than a vector of columns, or no
-    /// row, is none.
-    pub fn shares(&self, threads: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        const VECTOR: usize = 16;
-        let rows_fit = self.m >= threads;
-        let columns_fit = self.n >= threads * VECTOR;
-        let by_columns = if rows_fit && columns_fit { self.n > self.m } else { columns_fit };
-        (0..threads)
-            .map(|index| {
-                if by_columns {
-                    (0..self.m, share(self.n, VECTOR, index, threads))
-                } else {
-                    (share(self.m, 1, index, threads), 0..self.n)
-                }
-            })
-            .collect()
+    /// Rows and columns of C of each thread of a team of up to `threads`, as many as pay.
+    pub fn shares(&self, isa: Isa, threads: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let team = Team::new(isa, self.m, self.n, self.k, threads);
+        (0..team.threads).map(|index| team.share(index)).collect()
     }
 }
 
@@ -156,8 +141,8 @@ impl Operands {
         MatRef::with_strides(&self.b, self.product.k, self.product.n, row, col)
     }
 
-    /// The work of each thread of a team: its share of C, planned once; with `activation`, bias
-    /// and activation are applied as the epilogue.
+    /// The work of each thread of a team of up to `threads`, as many as pay: its share of C,
+    /// planned once; with `activation`, bias and activation are applied as the epilogue.
     pub fn team(
         &mut self,
         isa: Isa,
@@ -173,7 +158,7 @@ impl Operands {
         let mut rest = MatMut::new(c, m, n);
         let bias = &*bias;
         let mut team = Vec::new();
-        for (rows, cols) in product.shares(threads) {
+        for (rows, cols) in product.shares(isa, threads) {
             let (mut mine, others) = if cols.len() == n && rows.len() < m {
                 rest.split_rows(rows.len())
             } else {
@@ -214,36 +199,6 @@ mod tests {
 
     fn strided(data: &[f32], (row_stride, col_stride): (usize, usize)) -> Strided<'_> {
         Strided { data, offset: 0, row_stride, col_stride }
-    }
-
-    #[test]
-    fn shares_cover_the_result_once() {
-        let products = WORKLOADS.iter().flat_map(Workload::products);
-        let row = Product { name: "row".into(), m: 1, k: 784, n: 512, layout: Layout::Plain };
-        for product in products.chain([row]) {
-            for threads in [1, 2, 3, 16] {
-                let mut covered = vec![0; product.m * product.n];
-                for (rows, cols) in product.shares(threads) {
-                    for i in rows {
-                        for j in cols.clone() {
-                            covered[i * product.n + j] += 1;
-                        }
-                    }
-                }
-                assert!(covered.iter().all(|n| *n == 1), "{product:?} on {threads} threads");
-            }
-        }
-    }
-
-    #[test]
-    fn a_single_row_is_shared_by_columns_and_a_narrow_result_by_rows() {
-        let product = |m, n| Product { name: String::new(), m, k: 64, n, layout: Layout::Plain };
-        assert_eq!(product(1, 512).shares(2), [(0..1, 0..256), (0..1, 256..512)]);
-        assert_eq!(product(32, 10).shares(2), [(0..16, 0..10), (16..32, 0..10)]);
-        assert_eq!(product(32, 128).shares(2), [(0..32, 0..64), (0..32, 64..128)]);
-        assert_eq!(product(784, 128).shares(2), [(0..392, 0..128), (392..784, 0..128)]);
-        // Neither cut fits: some threads have nothing to do.
-        assert_eq!(product(1, 10).shares(2), [(0..0, 0..10), (0..1, 0..10)]);
     }
 
     #[test]

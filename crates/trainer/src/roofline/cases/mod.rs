@@ -82,7 +82,7 @@ fn product(product: Product, activation: Option<Activation>) -> Case {
                     set: reads + writes,
                 }
             };
-            busiest(of_demand.shares(threads).into_iter().map(demand))
+            busiest(of_demand.shares(Isa::best(), threads).into_iter().map(demand))
         }),
         seconds: Box::new(move |isa, threads, effort| {
             let mut operands = Operands::new(&of_seconds);
