@@ -99,7 +99,7 @@ fn blocks_cover_the_product() {
 fn the_sum_is_cut_only_where_it_asks_for_it() {
     for_each_plan(|isa, plan, _, _| {
         let most = match plan.pack_b {
-            PackB::FirstTile => 256,
+            PackB::FirstTile => 512,
             _ if is_far(plan) => 512,
             _ => 1024,
         };
@@ -175,12 +175,12 @@ fn the_named_shapes_have_the_documented_plans() {
         (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
     };
     assert_eq!(brief(32, 784, 128, true, true), (8, 48, 784, PackB::InPlace, false, false));
-    assert_eq!(brief(128, 784, 512, true, true), (8, 48, 196, PackB::FirstTile, false, false));
+    assert_eq!(brief(128, 784, 512, true, true), (8, 48, 392, PackB::FirstTile, false, false));
     assert_eq!(brief(784, 32, 128, false, true), (6, 64, 32, PackB::InPlace, false, false));
     assert_eq!(brief(784, 128, 512, false, true), (8, 48, 128, PackB::FirstTile, true, false));
     assert_eq!(brief(128, 10, 512, true, false), (6, 64, 10, PackB::Before, false, false));
     assert_eq!(brief(512, 128, 10, false, true), (10, 32, 128, PackB::InPlace, false, true));
-    assert_eq!(brief(128, 512, 10, true, true), (13, 16, 256, PackB::FirstTile, false, false));
+    assert_eq!(brief(128, 512, 10, true, true), (13, 16, 512, PackB::FirstTile, false, false));
     assert_eq!(brief(2048, 2048, 2048, true, true), (8, 48, 512, PackB::Before, false, false));
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
 }

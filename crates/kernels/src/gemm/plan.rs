@@ -5,10 +5,12 @@ use crate::Isa;
 
 /// Floats of A or B that stay in the second-level cache beside what passes through.
 const BLOCK: usize = 256 * 1024;
+/// Floats of a packed block of B that stays there while all rows of A pass through.
+const BLOCK_FAR: usize = 192 * 1024;
 /// Up to this many summands a product is not cut: one pass over C.
 const K_WHOLE: usize = 1024;
-/// Summands of a panel that stays near the first-level cache while many tiles read it.
-const K_PANEL: usize = 256;
+/// Summands of a panel that many tiles read.
+const K_PANEL: usize = 512;
 /// Summands of a block of a product whose operands both are larger than the second-level cache.
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
@@ -120,7 +122,8 @@ impl Plan {
             m
         };
         let n_block = if pack_b == PackB::Before {
-            round_up(balanced(n, (BLOCK / k_block.max(1)).max(1)), tile_cols)
+            let most = if far { BLOCK_FAR } else { BLOCK };
+            round_up(balanced(n, (most / k_block.max(1)).max(1)), tile_cols)
         } else {
             n
         };
