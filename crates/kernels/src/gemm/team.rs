@@ -6,8 +6,9 @@ use super::Plan;
 use crate::Isa;
 
 /// What it costs, in cycles of a multiply-add unit, that the threads of a team wait for each other
-/// after a product: about a third of a microsecond on a quiet machine.
-const BARRIER: f64 = 1_000.0;
+/// after a product: half a microsecond, a third of it waiting and the rest for what their shares
+/// lose by being shorter.
+const BARRIER: f64 = 1_500.0;
 
 /// Columns of a share are a multiple of this: a line of the cache belongs to one thread.
 const LINE: usize = 16;
