@@ -7,7 +7,7 @@ use common::matrix::Layout::{self, Columns, Rows};
 use common::matrix::Output;
 use common::product::Case;
 use common::{Random, sparse};
-use kernels::gemm::{Epilogue, Plan, Start, run};
+use kernels::gemm::{Epilogue, PackB, Plan, Start, run};
 use kernels::{Isa, reference};
 
 const LAYOUTS: [[Layout; 2]; 4] =
@@ -15,16 +15,23 @@ const LAYOUTS: [[Layout; 2]; 4] =
 
 /// All ways to cut and pack a product, in tiles of the plan's own size.
 fn plans(plan: &Plan, b_by_rows: bool) -> Vec<Plan> {
-    let Plan { m, n, k, tile_rows, tile_cols, .. } = *plan;
+    let Plan { m, n, k, swap, tile_rows, tile_cols, .. } = *plan;
+    // A swapped product reads the columns of A, which are contiguous, as rows of B.
+    let (m, n, b_by_rows) = if swap { (n, m, true) } else { (m, n, b_by_rows) };
+    let ways = [PackB::Before, PackB::InPlace, PackB::FirstTile];
     let mut plans = Vec::new();
     for pack_a in [false, true] {
         // A transposed B is always packed.
-        for pack_b in if b_by_rows { vec![false, true] } else { vec![true] } {
-            for k_block in [1, 4, k] {
-                for m_block in [tile_rows, m.next_multiple_of(tile_rows)] {
-                    for n_block in [tile_cols, n.next_multiple_of(tile_cols)] {
-                        let plan = plan.clone();
-                        plans.push(Plan { pack_a, pack_b, k_block, m_block, n_block, ..plan });
+        for &pack_b in if b_by_rows { &ways[..] } else { &ways[..1] } {
+            // The panel of a first tile holds one strip.
+            for &rows_first in &[false, true][..1 + usize::from(pack_b != PackB::FirstTile)] {
+                for k_block in [1, 4, k] {
+                    for m_block in [tile_rows, m.next_multiple_of(tile_rows)] {
+                        for n_block in [tile_cols, n.next_multiple_of(tile_cols)] {
+                            let plan = plan.clone();
+                            let cut = Plan { k_block, m_block, n_block, ..plan };
+                            plans.push(Plan { pack_a, pack_b, rows_first, ..cut });
+                        }
                     }
                 }
             }

@@ -132,8 +132,8 @@ pub fn gemm(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epi
 /// Computes `C = epilogue(start + A B)` with a plan and scratch memory of the caller's.
 ///
 /// # Panics
-/// If the shapes are not the planned ones, an operand of the epilogue has another shape, or
-/// `scratch` is shorter than [`Plan::scratch`].
+/// If the shapes or the instruction set are not the planned ones, an operand of the epilogue has
+/// another shape, or `scratch` is shorter than [`Plan::scratch`].
 pub fn run(
     isa: Isa,
     plan: &Plan,
@@ -145,6 +145,7 @@ pub fn run(
     scratch: &mut [f32],
 ) {
     let Plan { m, n, k, .. } = *plan;
+    assert!(plan.isa == isa, "a plan for {} on {isa}", plan.isa);
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
     assert!((b.rows(), b.cols()) == (k, n), "B is {b:?}; planned [{k}, {n}]");
     assert!((c.rows(), c.cols()) == (m, n), "C is {c:?}; planned [{m}, {n}]");

@@ -60,9 +60,10 @@ pub struct Plan {
     /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
     /// columns before the next strip's.
     pub rows_first: bool,
-    /// What it was planned for.
-    pub(super) isa: Isa,
-    pub(super) b_by_rows: bool,
+    /// The instruction set that it is for.
+    pub isa: Isa,
+    /// Whether it was planned for a B whose rows lie contiguous.
+    pub b_by_rows: bool,
 }
 
 impl Plan {
@@ -100,7 +101,7 @@ impl Plan {
             (PackB::Before, near || far)
         } else if far {
             (PackB::Before, true)
-        } else if tiles >= MANY && (!near || n % lanes > 0) && n != tile_cols {
+        } else if tiles >= MANY && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
             // long stride wastes.
             (PackB::FirstTile, false)
@@ -180,7 +181,7 @@ impl Plan {
         let cols = self.n_block.min(self.tiled().1);
         match self.pack_b {
             PackB::InPlace => 0,
-            PackB::FirstTile => self.packed(self.tile_cols, self.tile_cols),
+            PackB::FirstTile => self.packed(self.tile_cols, self.isa.lanes()),
             PackB::Before => self.packed(cols, self.tile_cols),
         }
     }
