@@ -208,9 +208,6 @@ impl<S: Simd> WithRule<S> for Apply<'_, '_> {
                         0 => gradient.0.as_mut_ptr(),
                         _ => self.weights.sums[index * PANEL * STRIP..].as_mut_ptr(),
                     };
-                    if chunk == last {
-                        self.prefetch(s, index, j, cols);
-                    }
                     self.sum(s, index, chunk, j, cols, g);
                     if chunk == last {
                         self.step(s, index, j, cols, g, rule);
@@ -233,24 +230,6 @@ impl Apply<'_, '_> {
             let g = g.wrapping_add(r * STRIP);
             Place { w: at(values), g, first: at(first), second: at(second) }
         })
-    }
-
-    /// Fetches what the step will read while the tile is summed.
-    #[inline(always)]
-    fn prefetch<S: Simd>(&mut self, s: S, index: usize, j: usize, cols: usize) {
-        let (has_first, has_second) =
-            (self.weights.first.row_stride() > 0, self.weights.second.row_stride() > 0);
-        for place in self.places(index, j, std::ptr::null()) {
-            for line in (0..cols).step_by(16) {
-                s.prefetch(place.w.wrapping_add(line));
-                if has_first {
-                    s.prefetch(place.first.wrapping_add(line));
-                }
-                if has_second {
-                    s.prefetch(place.second.wrapping_add(line));
-                }
-            }
-        }
     }
 
     /// Adds a chunk of examples to the gradient of a panel, `[4, STRIP]` at `g`.
