@@ -121,6 +121,7 @@ fn updates_are_those_of_the_product_that_skips_nothing() {
 
 /// More examples than are summed at a time: the sums go on from memory.
 #[test]
+#[cfg_attr(miri, ignore = "batches of more than 256 examples")]
 fn large_batches_are_one_chain_too() {
     let mut random = Random(40);
     for [rows, width, units] in [[257, 9, 40], [600, 13, 100], [1030, 6, 7]] {
