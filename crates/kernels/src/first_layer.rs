@@ -157,9 +157,7 @@ pub fn update(
     assert_eq!(dz.rows(), x.depth(), "gradient {dz:?} of {} examples", x.depth());
     assert!(dz.col_stride() == 1 || n <= 1, "gradient by rows: {dz:?}");
     assert_eq!(shape(&weights.values), (k, n), "weights of {k} features and {n} units");
-    let states = rule.states();
-    let has_first = states == 2 || matches!(rule, Update::Momentum { .. });
-    let has_second = states == 2 || matches!(rule, Update::RmsProp { .. });
+    let (has_first, has_second) = rule.uses();
     assert!(!has_first || shape(&weights.first) == (k, n), "first state: {:?}", weights.first);
     assert!(!has_second || shape(&weights.second) == (k, n), "second state: {:?}", weights.second);
     assert!(weights.touched.len() >= x.count(), "a mark for each of {} panels", x.count());

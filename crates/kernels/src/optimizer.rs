@@ -90,7 +90,7 @@ impl Update {
     }
 
     /// What the second state, the sum of squares, is before the first step.
-    pub fn first_second(&self) -> f32 {
+    pub fn initial_second(&self) -> f32 {
         match *self {
             Self::RmsProp { rho, epsilon, .. } => epsilon / (1.0 - rho),
             _ => 0.0,
@@ -127,7 +127,8 @@ impl Update {
         isa.run(Apply { update: *self, weights, gradient, first, second });
     }
 
-    fn uses(&self) -> (bool, bool) {
+    /// Whether there is a first state, and a second.
+    pub(crate) fn uses(&self) -> (bool, bool) {
         match self {
             Self::Sgd { .. } => (false, false),
             Self::Momentum { .. } => (true, false),

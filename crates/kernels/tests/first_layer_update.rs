@@ -31,7 +31,7 @@ impl State {
         let mut values = Matrix::random(&mut Random(rows as u64), rows, cols);
         values.values.iter_mut().for_each(|w| *w *= 0.1);
         let zeros = Matrix { rows, cols, values: vec![0.0; rows * cols] };
-        let second = vec![rule.first_second(); rows * cols];
+        let second = vec![rule.initial_second(); rows * cols];
         let touched = vec![false; rows.div_ceil(PANEL)];
         Self {
             values,

@@ -158,7 +158,7 @@ fn many_steps_with_the_defaults_of_keras_stay_near_the_twin() {
     for keras in Keras::ALL {
         for isa in Isa::available() {
             let mut random = Random(42);
-            let second = keras.update(1).first_second();
+            let second = keras.update(1).initial_second();
             // That start is rounded too.
             let v_off = 0.2 * EPS * f64::from(second);
             let mut state = State([random.floats(LEN, 0.1), vec![0.0; LEN], vec![second; LEN]]);
@@ -224,7 +224,7 @@ fn no_weight_changes_without_gradients_and_state() {
         for isa in Isa::available() {
             let mut weights = Random(43).floats(37, 1.0);
             weights[20] = 1e-15;
-            let second = rule.first_second();
+            let second = rule.initial_second();
             let mut state = State([weights.clone(), vec![0.0; 37], vec![second; 37]]);
             for _ in 0..3 {
                 state.apply(isa, rule, &[0.0; 37]);
@@ -246,7 +246,7 @@ fn decaying_state_stays_normal_and_changes_no_weight() {
         for isa in Isa::available() {
             let mut weights = Random(44).floats(37, 1.0);
             weights.iter_mut().for_each(|w| *w += w.signum() * 0.01);
-            let second = keras.update(1).first_second();
+            let second = keras.update(1).initial_second();
             let mut state = State([weights.clone(), vec![1e-27; 37], vec![second.max(1e-27); 37]]);
             for t in 1..=4000 {
                 state.apply(isa, &keras.update(t), &[0.0; 37]);

@@ -144,7 +144,7 @@ impl State {
             Optimizer::RmsProp { .. } => (0, parameters),
             Optimizer::Adam { .. } => (parameters, parameters),
         };
-        let start = rule(optimizer, 1).first_second();
+        let start = rule(optimizer, 1).initial_second();
         Self { first: vec![0.0; first], second: vec![start; second], steps: 0 }
     }
 }

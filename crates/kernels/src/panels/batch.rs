@@ -2,7 +2,6 @@
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
-use super::PANEL;
 use crate::Isa;
 use crate::simd::{Kernel, Simd};
 
@@ -110,76 +109,6 @@ impl Batch {
     }
 }
 
-/// Rows that are sent for together.
-const GROUP: usize = 8;
-
-/// Rows of a later batch on their way from memory to the second-level cache while something else is
-/// computed: the rows of a shuffled epoch lie far apart, and all of them at once would wait for the
-/// few lines that a core can have under way.
-#[derive(Debug)]
-pub struct Ahead<'a> {
-    data: &'a [u8],
-    /// Bytes of a row.
-    width: usize,
-    /// Row numbers in the lower halves.
-    rows: &'a [u64],
-    /// The next line: its row among `rows`, its byte within the row.
-    at: (usize, usize),
-    /// Lines fetched at a time.
-    lines: usize,
-}
-
-impl<'a> Ahead<'a> {
-    /// Fetches `rows` of `data`, whose rows are `width` long, within `times` calls of `fetch`. Row
-    /// numbers are the lower halves of the words.
-    pub fn new<T: bytemuck::NoUninit>(
-        data: &'a [T],
-        width: usize,
-        rows: &'a [u64],
-        times: usize,
-    ) -> Self {
-        let width = width * size_of::<T>();
-        let lines = (rows.len() * width.div_ceil(64)).div_ceil(times.max(1));
-        Self { data: cast_slice(data), width, rows, at: (0, 0), lines }
-    }
-
-    /// Fetches nothing.
-    pub fn nothing() -> Self {
-        Self { data: &[], width: 0, rows: &[], at: (0, 0), lines: 0 }
-    }
-
-    /// Sends for some lines.
-    #[inline(always)]
-    pub(crate) fn fetch<S: Simd>(&mut self, s: S) {
-        let mut left = self.lines;
-        let (mut row, mut byte) = self.at;
-        while left > 0 && row < self.rows.len() {
-            // The same line of some rows, then their next: what a page's address costs to find is
-            // paid for all of them at a time.
-            let group = row / GROUP * GROUP;
-            let end = (group + GROUP).min(self.rows.len());
-            if byte == 0 {
-                for number in &self.rows[group..end] {
-                    let start = *number as u32 as usize * self.width;
-                    s.prefetch_far(self.data.as_ptr().wrapping_add(start));
-                }
-                left = left.saturating_sub(end - group);
-                (row, byte) = (group, 64);
-                continue;
-            }
-            if byte >= self.width {
-                (row, byte) = (end, 0);
-                continue;
-            }
-            let start = self.rows[row] as u32 as usize * self.width + byte;
-            s.prefetch_far(self.data.as_ptr().wrapping_add(start));
-            left -= 1;
-            (row, byte) = if row + 1 < end { (row + 1, byte) } else { (group, byte + 64) };
-        }
-        self.at = (row, byte);
-    }
-}
-
 struct Patches<'a> {
     image: &'a [u8],
     width: usize,
@@ -198,58 +127,5 @@ impl Kernel for Patches<'_> {
             // SAFETY: both rows have `width` bytes, the words half as many.
             unsafe { s.patches(upper.as_ptr(), lower.as_ptr(), width / 2, words.as_mut_ptr()) };
         }
-    }
-}
-
-/// Which four features share a panel of the weight gradient.
-///
-/// The more often neighbours in a panel are zero together, the less there is to compute. Of MNIST's
-/// pixels 28 % are kept in panels of four neighbours in a row, 26 % in patches of two by two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fours {
-    features: usize,
-    /// Width of an image cut into patches.
-    patches: Option<usize>,
-}
-
-impl Fours {
-    /// Neighbours: features 0 to 3, 4 to 7, and so on.
-    pub fn in_order(features: usize) -> Self {
-        Self { features, patches: None }
-    }
-
-    /// Patches of two by two pixels where height and width are even, neighbours elsewhere.
-    pub fn of_image(height: usize, width: usize) -> Self {
-        let even = height.is_multiple_of(2) && width.is_multiple_of(2) && width > 0;
-        Self { features: height * width, patches: even.then_some(width) }
-    }
-
-    /// Width of the image whose patches these are, if they are.
-    pub fn patches(self) -> Option<usize> {
-        self.patches
-    }
-
-    /// All features.
-    pub fn features(self) -> usize {
-        self.features
-    }
-
-    /// Panels.
-    pub fn count(self) -> usize {
-        self.features.div_ceil(PANEL)
-    }
-
-    /// The features of a panel; only the last panel has less than four.
-    #[inline(always)]
-    pub fn of(self, panel: usize) -> impl ExactSizeIterator<Item = usize> + Clone {
-        let (first, below) = match self.patches {
-            None => (PANEL * panel, 2),
-            Some(width) => {
-                let across = width / 2;
-                (panel / across * 2 * width + panel % across * 2, width)
-            }
-        };
-        let count = PANEL.min(self.features - PANEL * panel);
-        (0..count).map(move |r| first + r % 2 + r / 2 * below)
     }
 }

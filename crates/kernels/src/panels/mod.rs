@@ -19,9 +19,13 @@
 //! busy, while of MNIST's pixels 19 % are not zero alone, 28 % in any of four neighbouring
 //! columns, 39 % in any of four examples, 47 % in any of eight.
 
+mod ahead;
 mod batch;
+mod fours;
 
-pub use batch::{Ahead, Batch, Fours};
+pub use ahead::Ahead;
+pub use batch::Batch;
+pub use fours::Fours;
 
 use crate::Isa;
 use crate::aligned::Aligned;
@@ -76,7 +80,7 @@ impl Panels {
             rows: 0,
             depth: 0,
             chunk: 0,
-            chunks: 0,
+            chunks: 1,
             starts: Vec::with_capacity(panels * Self::chunks_of_examples(depth) + 1),
             list: vec![0; entries],
             values: Aligned::zeros(PANEL * entries),
@@ -128,7 +132,7 @@ impl Panels {
 
     fn grow(&mut self, rows: usize) {
         let depth = self.depth;
-        // Both, since another shape of as many entries may need more words.
+        // All three, since another shape of as many entries may need more words.
         let room = rows.div_ceil(PANEL) * depth + SLACK <= self.list.len()
             && GROUP * depth.next_multiple_of(16) <= self.words.len()
             && GROUP * depth + SLACK <= self.kept.len();

@@ -4,6 +4,7 @@
 //! to the other from a far cache, twenty bytes an entry, in more time than listing it again.
 
 use std::mem;
+use std::ops::Range;
 
 use dataset::{Examples, FeaturesView};
 use kernels::Isa;
@@ -12,7 +13,7 @@ use kernels::panels::{Ahead, Batch, Fours, Panels};
 use super::BYTE_SCALE;
 
 /// Rows that are read at a time: they stay in the first-level cache until they are listed.
-const SOME: usize = 16;
+pub(crate) const SOME: usize = 16;
 
 /// What is not zero in a batch.
 #[derive(Debug)]
@@ -91,19 +92,12 @@ impl Gather {
         for keys in self.keys.chunks(SOME) {
             self.some.clear();
             for range in keys.iter().map(row) {
+                push(&mut self.some, examples, range.clone());
                 match (examples.features(), self.fours.patches()) {
                     (FeaturesView::U8(pixels), Some(width)) => {
-                        self.some.push_bytes(&pixels[range.clone()]);
                         self.rows.push_patches(isa, &pixels[range], width);
                     }
-                    (FeaturesView::U8(pixels), None) => {
-                        self.some.push_bytes(&pixels[range.clone()]);
-                        self.rows.push_bytes(&pixels[range]);
-                    }
-                    (FeaturesView::F32(values), _) => {
-                        self.some.push_floats(&values[range.clone()]);
-                        self.rows.push_floats(&values[range]);
-                    }
+                    _ => push(&mut self.rows, examples, range),
                 }
             }
             self.next_lists.examples.add_examples(isa, &self.some);
@@ -120,6 +114,14 @@ impl Gather {
         mem::swap(&mut self.lists, &mut self.next_lists);
         self.labels.clear();
         self.labels.extend(self.keys.iter().map(|key| (key >> 32) as u16));
+    }
+}
+
+/// Adds the features in `range`, those of one example, to a batch.
+pub(crate) fn push(batch: &mut Batch, examples: &Examples<'_>, range: Range<usize>) {
+    match examples.features() {
+        FeaturesView::U8(pixels) => batch.push_bytes(&pixels[range]),
+        FeaturesView::F32(values) => batch.push_floats(&values[range]),
     }
 }
 

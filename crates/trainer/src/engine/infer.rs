@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use dataset::{Examples, FeaturesView, LabelsView};
+use dataset::{Examples, LabelsView};
 use kernels::first_layer::STRIP;
 use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Batch, PANEL, Panels};
 use kernels::{Isa, MatRef, Targets, first_layer, loss};
 
-use super::gather::batch_of;
+use super::gather::{SOME, batch_of, push};
 use super::network::{Head, Network};
 use super::shares::{Activations, Block, QUANTUM};
 use crate::optimizer::State;
@@ -18,9 +18,6 @@ use crate::{Evaluation, Parameters};
 
 /// Examples a thread computes at a time: their activations stay in the second-level cache.
 const CHUNK: usize = 128;
-
-/// Examples that are read at a time: they stay in the first-level cache until they are listed.
-const SOME: usize = 16;
 
 /// Parameters as the kernels like them: rows on whole cache lines.
 #[derive(Debug)]
@@ -96,14 +93,9 @@ impl Forward {
         let width = examples.width();
         self.panels.begin_examples(width);
         for start in (0..examples.len()).step_by(SOME) {
-            let some = examples.slice(start..(start + SOME).min(examples.len()));
             self.batch.clear();
-            for i in 0..some.len() {
-                let range = i * width..(i + 1) * width;
-                match some.features() {
-                    FeaturesView::U8(pixels) => self.batch.push_bytes(&pixels[range]),
-                    FeaturesView::F32(values) => self.batch.push_floats(&values[range]),
-                }
+            for i in start..(start + SOME).min(examples.len()) {
+                push(&mut self.batch, &examples, i * width..(i + 1) * width);
             }
             self.panels.add_examples(self.isa, &self.batch);
         }
