@@ -14,6 +14,7 @@
 //! their sums are taken sixteen at a time, as a vector.
 
 use super::logit_rows::{LogitRows, Long, RowTotals, Short};
+use super::side_by_side::{self, SideBySide, Totals};
 use super::{Targets, check_rows};
 use crate::Isa;
 use crate::math;
@@ -90,6 +91,13 @@ impl Block {
         Self { sums: [1.0; BLOCK], weights: [1.0; BLOCK], offsets: [0.0; BLOCK] }
     }
 
+    /// Takes in rows side by side, from row `first` on.
+    #[inline(always)]
+    fn set_all<S: Simd>(&mut self, s: S, first: usize, totals: &Totals<S>) {
+        side_by_side::put(s, &mut self.sums, first, totals.sum);
+        side_by_side::put(s, &mut self.offsets, first, totals.offset);
+    }
+
     /// Takes in a row; returns whether it is correct.
     #[inline(always)]
     fn set(&mut self, row: usize, totals: RowTotals) -> bool {
@@ -103,13 +111,11 @@ impl Block {
 
     #[inline(always)]
     fn write_losses(&self, losses: &mut [f32]) {
-        let mut all = [0.0; BLOCK];
-        for (row, loss) in all.iter_mut().enumerate() {
-            *loss = math::ln(self.sums[row]) * self.weights[row] + self.offsets[row];
-        }
+        let loss = |row: usize| math::ln(self.sums[row]) * self.weights[row] + self.offsets[row];
+        // A whole block as vectors, without a call that copies it.
         match <&mut [f32; BLOCK]>::try_from(&mut *losses) {
-            Ok(losses) => *losses = all,
-            Err(_) => losses.copy_from_slice(&all[..losses.len()]),
+            Ok(losses) => losses.iter_mut().enumerate().for_each(|(row, to)| *to = loss(row)),
+            Err(_) => losses.iter_mut().enumerate().for_each(|(row, to)| *to = loss(row)),
         }
     }
 }
@@ -128,7 +134,13 @@ impl Kernel for Gradient<'_> {
     type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> usize {
+    fn run<S: Simd>(mut self, s: S) -> usize {
+        if self.probabilities.is_none()
+            && self.targets.are_classes()
+            && let Some(rows) = SideBySide::new(s, self.classes, self.stride)
+        {
+            return self.many_rows(s, rows);
+        }
         match Short::new(s, self.classes, self.stride) {
             Some(rows) => self.each_row(s, rows),
             None => {
@@ -140,6 +152,31 @@ impl Kernel for Gradient<'_> {
 }
 
 impl Gradient<'_> {
+    /// By class numbers, without probabilities.
+    #[inline(always)]
+    fn many_rows<S: Simd>(&mut self, s: S, mut rows: SideBySide<S>) -> usize {
+        let Self { stride, targets, scale, .. } = *self;
+        let mut correct = 0;
+        let blocks = self.losses.chunks_mut(BLOCK).zip(self.logits.chunks_mut(BLOCK * stride));
+        for (block, (losses, logits)) in blocks.enumerate() {
+            let mut state = Block::new();
+            let labels = targets.block(block * BLOCK, losses.len());
+            for first in (0..losses.len()).step_by(S::LANES) {
+                let count = losses.len() - first;
+                let logits = &mut logits[first * stride..];
+                let labels = side_by_side::lanes(s, &labels, first);
+                rows.load(s, logits, count);
+                let totals = rows.exponentials(s, labels);
+                correct += totals.correct(s, labels, count);
+                state.set_all(s, first, &totals);
+                rows.gradient(s, totals.sum, labels, scale);
+                rows.store_padded(s, logits, count);
+            }
+            state.write_losses(losses);
+        }
+        correct
+    }
+
     #[inline(always)]
     fn each_row<S: Simd>(mut self, s: S, rows: impl LogitRows<S>) -> usize {
         let Self { stride, classes, targets, scale, .. } = self;
@@ -174,7 +211,12 @@ impl Kernel for Loss<'_> {
     type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> usize {
+    fn run<S: Simd>(mut self, s: S) -> usize {
+        if self.targets.are_classes()
+            && let Some(rows) = SideBySide::new(s, self.classes, self.stride)
+        {
+            return self.many_rows(s, rows);
+        }
         match Short::new(s, self.classes, self.stride) {
             Some(rows) => self.each_row(s, rows),
             None => {
@@ -186,6 +228,28 @@ impl Kernel for Loss<'_> {
 }
 
 impl Loss<'_> {
+    /// By class numbers.
+    #[inline(always)]
+    fn many_rows<S: Simd>(&mut self, s: S, mut rows: SideBySide<S>) -> usize {
+        let Self { stride, targets, .. } = *self;
+        let mut correct = 0;
+        let blocks = self.losses.chunks_mut(BLOCK).zip(self.logits.chunks(BLOCK * stride));
+        for (block, (losses, logits)) in blocks.enumerate() {
+            let mut state = Block::new();
+            let labels = targets.block(block * BLOCK, losses.len());
+            for first in (0..losses.len()).step_by(S::LANES) {
+                let count = losses.len() - first;
+                let labels = side_by_side::lanes(s, &labels, first);
+                rows.load(s, &logits[first * stride..], count);
+                let totals = rows.exponentials(s, labels);
+                correct += totals.correct(s, labels, count);
+                state.set_all(s, first, &totals);
+            }
+            state.write_losses(losses);
+        }
+        correct
+    }
+
     #[inline(always)]
     fn each_row<S: Simd>(self, s: S, rows: impl LogitRows<S>) -> usize {
         let Self { stride, classes, targets, .. } = self;
@@ -216,15 +280,18 @@ impl Kernel for Softmax<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { logits, stride, classes } = self;
-        let rows = logits.chunks_exact_mut(stride);
-        match Short::new(s, classes, stride) {
-            Some(short) => {
-                for row in rows {
-                    short.softmax(s, row);
+        match SideBySide::new(s, classes, stride) {
+            Some(mut side_by_side) => {
+                for rows in logits.chunks_mut(S::LANES * stride) {
+                    let count = rows.len() / stride;
+                    side_by_side.load(s, rows, count);
+                    let totals = side_by_side.exponentials(s, s.splat(0.0));
+                    side_by_side.probabilities(s, totals.sum);
+                    side_by_side.store_padded(s, rows, count);
                 }
             }
             None => {
-                for row in rows {
+                for row in logits.chunks_exact_mut(stride) {
                     Long { classes }.softmax(s, row);
                 }
             }

@@ -35,8 +35,6 @@ pub(super) trait LogitRows<S: Simd>: Copy {
     ) -> RowTotals;
     /// Reads a row.
     fn loss(self, s: S, row: &[f32], target: Target<'_>) -> RowTotals;
-    /// Turns a row, with its padding, into probabilities.
-    fn softmax(self, s: S, row: &mut [f32]);
 }
 
 /// `exp(x - max)`
@@ -177,15 +175,6 @@ impl<S: Simd> LogitRows<S> for Short<S> {
     fn loss(self, s: S, row: &[f32], target: Target<'_>) -> RowTotals {
         self.exponentials(s, row, target).1
     }
-
-    #[inline(always)]
-    fn softmax(self, s: S, row: &mut [f32]) {
-        let x = self.load(s, &*row, f32::NEG_INFINITY);
-        let max = s.largest(x);
-        let e = Self::map::<1>(s, [x], Exponential { max });
-        let reciprocal = 1.0 / s.sum(e);
-        self.store_padded(s, row, Self::map(s, [e, e], Probability { reciprocal }));
-    }
 }
 
 /// Rows of any number of classes.
@@ -222,6 +211,15 @@ impl Long {
             total += s.sum(slices::map_and_sum(s, part, f32::NEG_INFINITY, Exponential { max }));
         }
         total
+    }
+
+    /// Turns a row, with its padding, into probabilities.
+    #[inline(always)]
+    pub(super) fn softmax<S: Simd>(self, s: S, row: &mut [f32]) {
+        let used = &mut row[..self.classes];
+        let max = slices::largest(s, used);
+        let reciprocal = 1.0 / Self::exponentials(s, used, max);
+        slices::map_padded(s, None, row, self.classes, Nothing, Probability { reciprocal });
     }
 }
 
@@ -266,13 +264,5 @@ impl<S: Simd> LogitRows<S> for Long {
             totals.sum += s.sum(sums);
         }
         totals
-    }
-
-    #[inline(always)]
-    fn softmax(self, s: S, row: &mut [f32]) {
-        let used = &mut row[..self.classes];
-        let max = slices::largest(s, used);
-        let reciprocal = 1.0 / Self::exponentials(s, used, max);
-        slices::map_padded(s, None, row, self.classes, Nothing, Probability { reciprocal });
     }
 }

@@ -11,12 +11,13 @@
 
 mod cross_entropy;
 mod logit_rows;
+mod side_by_side;
 mod squared_error;
 
 pub use cross_entropy::{softmax, softmax_cross_entropy, softmax_cross_entropy_loss};
 pub use squared_error::{mean_squared_error, mean_squared_error_loss};
 
-use crate::simd::Simd;
+use crate::simd::{PARTIAL_SUMS, Simd};
 use crate::slices;
 
 /// What the rows should be.
@@ -61,6 +62,26 @@ impl<'a> Targets<'a> {
         }
     }
 
+    fn are_classes(&self) -> bool {
+        matches!(self, Self::U8(_) | Self::U16(_))
+    }
+
+    /// Class numbers of `len <= 16` rows from `first` on, as floats; of dense targets, zeros.
+    #[inline(always)]
+    fn block(&self, first: usize, len: usize) -> [f32; PARTIAL_SUMS] {
+        let mut block = [0.0; PARTIAL_SUMS];
+        match *self {
+            Self::U8(labels) => {
+                block.iter_mut().zip(&labels[first..][..len]).for_each(|(b, l)| *b = f32::from(*l));
+            }
+            Self::U16(labels) => {
+                block.iter_mut().zip(&labels[first..][..len]).for_each(|(b, l)| *b = f32::from(*l));
+            }
+            Self::Dense { .. } => {}
+        }
+        block
+    }
+
     #[inline(always)]
     fn row(&self, row: usize, classes: usize) -> Target<'a> {
         match *self {
@@ -79,7 +100,11 @@ impl Target<'_> {
             Self::Class(class) => Some(class),
             Self::Dense(target) => slices::position(s, target, slices::largest(s, target)),
         };
-        class.is_some() && slices::position(s, row, max) == class
+        // The search for an equal one before it is for those that are right alone.
+        match class {
+            Some(class) if row[class] == max => slices::position(s, &row[..class], max).is_none(),
+            _ => false,
+        }
     }
 }
 

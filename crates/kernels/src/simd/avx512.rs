@@ -42,6 +42,9 @@ impl Simd for Avx512 {
         if_gt(a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
             _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes)
         }
+        if_eq(a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
+            _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), no, yes)
+        }
         select(m: __mmask16, yes: __m512, no: __m512) -> __m512 { _mm512_mask_blend_ps(m, no, yes) }
         eq_bits(a: __m512, b: __m512) -> u32 {
             u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))

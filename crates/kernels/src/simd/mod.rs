@@ -106,6 +106,8 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// `yes` where `a > b`, else `no` (NaN: `no`).
     fn if_gt(self, a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
+    /// `yes` where `a == b`, else `no` (NaN: `no`).
+    fn if_eq(self, a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
     /// `yes` in the lanes of `m`, else `no`.
     fn select(self, m: Self::M, yes: Self::F, no: Self::F) -> Self::F;
     /// Bit `i` says whether `a` and `b` are equal in lane `i` (NaN: never).

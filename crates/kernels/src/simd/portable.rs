@@ -124,6 +124,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn if_eq(self, a: f32x8, b: f32x8, yes: f32x8, no: f32x8) -> f32x8 {
+        a.simd_eq(b).bitselect(yes, no)
+    }
+
+    #[inline(always)]
     fn select(self, m: usize, yes: f32x8, no: f32x8) -> f32x8 {
         let (yes, no) = (yes.to_array(), no.to_array());
         f32x8::new(std::array::from_fn(|i| if i < m { yes[i] } else { no[i] }))
