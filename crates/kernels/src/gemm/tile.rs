@@ -51,7 +51,7 @@ pub(crate) struct Tile {
     /// Row k of B at `b + row * b_row`, `row = k` or `list[k]`.
     pub b: *const f32,
     pub b_row: usize,
-    /// Which rows of B; null for the rows 0 to `k`.
+    /// Which rows of B; null for the rows 0 to `k`. With a list, `a_row` is 1.
     pub list: *const u32,
     /// Row r of C at `c + r * c_row`.
     pub c: *mut f32,
@@ -67,9 +67,66 @@ pub(crate) struct Tile {
 /// prefetcher of the processor follows.
 const AHEAD: usize = 8;
 
-/// Summands of a step of a tile of one vector. Such a tile is bound by its loads, of which the
-/// addresses of the next step must not be in the way.
+/// Summands of a turn of the loop where those of a row of A lie side by side.
 const STEPS: usize = 4;
+
+/// Where a tile reads A: every `EACH`th row has a pointer of its own, and the rows behind it are
+/// at multiples of the stride.
+///
+/// Integer additions are done by the ports that multiply-adds need. From one pointer the compiler
+/// makes a chain of them, one a row and k; three rows from each pointer need none, since an
+/// address may contain a register once or twice.
+struct Rows<const MR: usize, const EACH: usize> {
+    pointers: [*const f32; 5],
+    stride: usize,
+}
+
+impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
+    const POINTERS: usize = MR.div_ceil(EACH);
+
+    #[inline(always)]
+    fn new(a: *const f32, stride: usize) -> Self {
+        let mut pointers = [a; 5];
+        for (i, p) in pointers.iter_mut().enumerate().take(Self::POINTERS) {
+            *p = a.wrapping_add(i * EACH * stride);
+        }
+        Self { pointers, stride }
+    }
+
+    /// # Safety
+    /// The element, `k` floats behind where the pointers are, is valid.
+    #[inline(always)]
+    unsafe fn at(&self, row: usize, k: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.pointers[row / EACH].add(row % EACH * self.stride + k) }
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, floats: usize) {
+        for p in self.pointers.iter_mut().take(Self::POINTERS) {
+            *p = opaque(p.wrapping_add(floats));
+        }
+    }
+}
+
+/// The pointer, of which the compiler no longer knows how it was computed: it would compute all
+/// pointers of [`Rows`] from the first again.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "what it points to is not touched")]
+#[inline(always)]
+fn opaque(mut p: *const f32) -> *const f32 {
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
+    }
+    p
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline(always)]
+fn opaque(p: *const f32) -> *const f32 {
+    p
+}
 
 /// A tile of `MR` rows and `NV` vectors; `MASKED` if the last vector is partial.
 struct TileKernel<const MR: usize, const NV: usize, const MASKED: bool> {
@@ -97,13 +154,16 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                     }
                 }
             }
-            let (mut a, mut b) = (t.a, t.b);
+            let mut rows = Rows::<MR, 3>::new(t.a, t.a_row);
             // Pointers wrap: after the last k they may point past the end by a whole stride.
+            let mut b = t.b;
             if !t.list.is_null() {
+                debug_assert_eq!(t.a_row, 1, "a list goes with the columns of A side by side");
+                let mut rows = Rows::<MR, MR>::new(t.a, 1);
                 for k in 0..t.k {
                     let b = t.b.add(*t.list.add(k) as usize * t.b_row);
-                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
-                    a = a.wrapping_add(t.a_k);
+                    step::<S, MR, NV, MASKED, MR>(s, &mut acc, &rows, 0, b, mask);
+                    rows.advance(t.a_k);
                 }
             } else if !self.panel.is_null() {
                 let mut panel = self.panel;
@@ -113,24 +173,32 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                         let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
                         s.store(panel.add(v * S::LANES), row);
                     }
-                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
-                    a = a.wrapping_add(t.a_k);
+                    step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, 0, b, mask);
+                    rows.advance(t.a_k);
                     b = b.wrapping_add(t.b_row);
                     panel = panel.add(NV * S::LANES);
                 }
+            } else if t.a_row == 1 {
+                let mut rows = Rows::<MR, MR>::new(t.a, 1);
+                for _ in 0..t.k {
+                    step::<S, MR, NV, MASKED, MR>(s, &mut acc, &rows, 0, b, mask);
+                    rows.advance(t.a_k);
+                    b = b.wrapping_add(t.b_row);
+                }
             } else {
                 let mut left = t.k;
-                if NV == 1 && t.a_k == 1 {
-                    while left >= STEPS {
-                        steps::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, t.b_row, mask);
-                        a = a.wrapping_add(STEPS);
-                        b = b.wrapping_add(STEPS * t.b_row);
-                        left -= STEPS;
+                while t.a_k == 1 && left >= STEPS {
+                    for k in 0..STEPS {
+                        let b = b.add(k * t.b_row);
+                        step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, k, b, mask);
                     }
+                    rows.advance(STEPS);
+                    b = b.wrapping_add(STEPS * t.b_row);
+                    left -= STEPS;
                 }
                 for _ in 0..left {
-                    step::<S, MR, NV, MASKED>(s, &mut acc, a, t.a_row, b, mask);
-                    a = a.wrapping_add(t.a_k);
+                    step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, 0, b, mask);
+                    rows.advance(t.a_k);
                     b = b.wrapping_add(t.b_row);
                 }
             }
@@ -139,17 +207,17 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
     }
 }
 
-/// One k: MR x NV multiply-adds.
+/// One k, `k` summands behind where `a` points: MR x NV multiply-adds.
 ///
 /// # Safety
 /// As [`Tile`] says, for this k.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "each step goes down a column of the sums")]
-unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>(
     s: S,
     acc: &mut [[S::F; NV]; MR],
-    a: *const f32,
-    a_row: usize,
+    a: &Rows<MR, EACH>,
+    k: usize,
     b: *const f32,
     mask: S::M,
 ) {
@@ -160,7 +228,7 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
         if NV > MR {
             let mut column = [s.splat(0.0); MR];
             for (r, column) in column.iter_mut().enumerate() {
-                *column = s.splat(*a.add(r * a_row));
+                *column = s.splat(a.at(r, k));
             }
             for v in 0..NV {
                 let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
@@ -174,40 +242,7 @@ unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
                 *row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
             }
             for (r, acc) in acc.iter_mut().enumerate() {
-                let x = s.splat(*a.add(r * a_row));
-                for v in 0..NV {
-                    acc[v] = s.fma(x, row[v], acc[v]);
-                }
-            }
-        }
-    }
-}
-
-/// [`STEPS`] steps, row by row of the tile; the rows of A lie contiguous.
-///
-/// # Safety
-/// As [`Tile`] says, for these k.
-#[inline(always)]
-unsafe fn steps<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
-    s: S,
-    acc: &mut [[S::F; NV]; MR],
-    a: *const f32,
-    a_row: usize,
-    b: *const f32,
-    b_row: usize,
-    mask: S::M,
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        let mut rows = [[s.splat(0.0); NV]; STEPS];
-        for (k, row) in rows.iter_mut().enumerate() {
-            for (v, row) in row.iter_mut().enumerate() {
-                *row = load_at::<S, NV, MASKED>(s, b.add(k * b_row + v * S::LANES), v, mask);
-            }
-        }
-        for (r, acc) in acc.iter_mut().enumerate() {
-            for (k, row) in rows.iter().enumerate() {
-                let x = s.splat(*a.add(r * a_row + k));
+                let x = s.splat(a.at(r, k));
                 for v in 0..NV {
                     acc[v] = s.fma(x, row[v], acc[v]);
                 }
