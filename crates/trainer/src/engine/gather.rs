@@ -3,7 +3,6 @@
 //! Every thread makes all lists for itself. Sharing them was slower: what one thread had listed came
 //! to the other from a far cache, twenty bytes an entry, in more time than listing it again.
 
-use std::mem;
 use std::ops::Range;
 
 use dataset::{Examples, FeaturesView};
@@ -24,40 +23,33 @@ pub(crate) struct Lists {
     pub(crate) features: Panels,
 }
 
-/// A thread's batches: the one it trains on and the one after it.
+/// A thread's batch, and what is known of the one after it.
 #[derive(Debug)]
 pub(crate) struct Gather {
     pub(crate) fours: Fours,
-    /// Rows of the batch that is coming and of the one after it, each with its label above.
-    keys: Vec<u64>,
-    pub(crate) next_keys: Vec<u64>,
+    /// Rows of the batch announced, each with its label above.
+    pub(crate) announced: Vec<u64>,
     /// A few of its rows.
     some: Batch,
     /// All of its rows, in the order of `fours`.
     rows: Batch,
-    /// Of the batch at hand.
     pub(crate) lists: Lists,
-    /// Of the batch that is coming.
-    pub(crate) next_lists: Lists,
-    /// Class numbers of the batch at hand.
+    /// Class numbers of its examples.
     pub(crate) labels: Vec<u16>,
 }
 
 impl Gather {
     pub(crate) fn new(examples: &Examples<'_>, batch_size: usize) -> Self {
         let width = examples.width();
-        let lists = || Lists {
-            examples: Panels::with_capacity(batch_size, width),
-            features: Panels::with_capacity(width, batch_size),
-        };
         Self {
             fours: fours(examples),
-            keys: Vec::with_capacity(batch_size),
-            next_keys: Vec::with_capacity(batch_size),
+            announced: Vec::with_capacity(batch_size),
             some: batch_of(examples, SOME),
             rows: batch_of(examples, batch_size),
-            lists: lists(),
-            next_lists: lists(),
+            lists: Lists {
+                examples: Panels::with_capacity(batch_size, width),
+                features: Panels::with_capacity(width, batch_size),
+            },
             labels: Vec::with_capacity(batch_size),
         }
     }
@@ -72,10 +64,10 @@ impl Gather {
         let labels = examples.labels();
         let key =
             |(place, &row): (usize, &u32)| (labels.get(row as usize) as u64) << 32 | place as u64;
-        self.next_keys.clear();
-        self.next_keys.extend(rows.iter().enumerate().map(key));
-        self.next_keys.sort_unstable();
-        for key in &mut self.next_keys {
+        self.announced.clear();
+        self.announced.extend(rows.iter().enumerate().map(key));
+        self.announced.sort_unstable();
+        for key in &mut self.announced {
             let place = *key as u32 as usize;
             *key = *key >> 32 << 32 | u64::from(rows[place]);
         }
@@ -83,13 +75,11 @@ impl Gather {
 
     /// Reads the batch announced last and lists its examples, and announces the one after it.
     pub(crate) fn read(&mut self, isa: Isa, examples: &Examples<'_>, after: &[u32]) {
-        mem::swap(&mut self.keys, &mut self.next_keys);
-        self.announce(examples, after);
         let width = examples.width();
         let row = |key: &u64| *key as u32 as usize * width..(*key as u32 as usize + 1) * width;
         self.rows.clear();
-        self.next_lists.examples.begin_examples(width);
-        for keys in self.keys.chunks(SOME) {
+        self.lists.examples.begin_examples(width);
+        for keys in self.announced.chunks(SOME) {
             self.some.clear();
             for range in keys.iter().map(row) {
                 push(&mut self.some, examples, range.clone());
@@ -100,20 +90,16 @@ impl Gather {
                     _ => push(&mut self.rows, examples, range),
                 }
             }
-            self.next_lists.examples.add_examples(isa, &self.some);
+            self.lists.examples.add_examples(isa, &self.some);
         }
+        self.labels.clear();
+        self.labels.extend(self.announced.iter().map(|key| (key >> 32) as u16));
+        self.announce(examples, after);
     }
 
     /// Lists the features of the rows that were read.
     pub(crate) fn list_features(&mut self, isa: Isa) {
-        self.next_lists.features.fill_features(isa, &self.rows);
-    }
-
-    /// The batch that was coming is at hand.
-    pub(crate) fn advance(&mut self) {
-        mem::swap(&mut self.lists, &mut self.next_lists);
-        self.labels.clear();
-        self.labels.extend(self.keys.iter().map(|key| (key >> 32) as u16));
+        self.lists.features.fill_features(isa, &self.rows);
     }
 }
 

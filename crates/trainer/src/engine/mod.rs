@@ -12,8 +12,9 @@
 //!        the next batch's outputs, z = X W[:, block] + b, activation
 //! ```
 //!
-//! Between arriving at a barrier and waiting there a thread prepares the next batch: reads its rows
-//! and lists its examples at the first, its features at the second.
+//! Between arriving at a barrier and waiting there a thread does what concerns it alone: at the
+//! first it lists the features of the batch at hand, at the second it reads the rows of the next
+//! one and lists its examples.
 //!
 //! The first layer holds nearly all parameters. Cut by columns, its weights and their state never
 //! leave the core that owns them: what crosses between cores is the hidden activations (W2: 256 KiB
@@ -183,18 +184,13 @@ impl Engine {
             };
             own.gather.announce(&examples, rows(0));
             own.gather.read(own.isa, &examples, rows(1));
-            own.list_features();
             step(0).first_forward(own);
-            own.gather.advance();
             for number in 0..steps {
                 let (step, next) = (step(number), (number + 1 < steps).then(|| step(number + 1)));
                 // What a thread has to do for itself alone, it does while others may still be on
                 // their way.
                 let arrival = barrier.arrive();
-                if next.is_some() {
-                    own.gather.read(own.isa, &examples, rows(number + 2));
-                    own.watch.lap(Phase::Gather);
-                }
+                own.list_features();
                 let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() || stop.load(Ordering::Relaxed) {
@@ -203,7 +199,8 @@ impl Engine {
                 step.own_examples(own);
                 let arrival = barrier.arrive();
                 if next.is_some() {
-                    own.list_features();
+                    own.gather.read(own.isa, &examples, rows(number + 2));
+                    own.watch.lap(Phase::Gather);
                 }
                 let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);
@@ -211,7 +208,6 @@ impl Engine {
                     return;
                 }
                 step.update(own, next.as_ref());
-                own.gather.advance();
                 if context.index() == 0 {
                     let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
                     let loss = self.add_up(&mut totals);

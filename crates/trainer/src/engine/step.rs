@@ -58,11 +58,11 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Lists the features of the batch that is coming.
+    /// Lists the features of the batch at hand.
     pub(crate) fn list_features(&mut self) {
         self.gather.list_features(self.isa);
+        self.watch.profile.add_lists(&self.gather.lists);
         self.watch.lap(Phase::Gather);
-        self.watch.profile.add_lists(&self.gather.next_lists);
     }
 }
 
@@ -111,7 +111,7 @@ impl Step<'_> {
         let block = &own.columns.blocks[block];
         first_layer::forward(
             own.isa,
-            &own.gather.next_lists.examples,
+            &own.gather.lists.examples,
             block.weights.view(),
             &block.biases.values[..block.range.len()],
             self.network.activation(0),
@@ -251,7 +251,7 @@ impl Step<'_> {
         own.watch.lap(Phase::Update);
         let blocks = self.blocks(own);
         // The batch after the next sets out from memory; its rows are read in the step to come.
-        let rows = std::mem::take(&mut own.gather.next_keys);
+        let rows = std::mem::take(&mut own.gather.announced);
         let mut ahead =
             gather::ahead(&self.data, &rows, own.gather.fours.count() * own.columns.blocks.len());
         for block in blocks {
@@ -261,7 +261,7 @@ impl Step<'_> {
                 next.forward_block(own, block);
             }
         }
-        own.gather.next_keys = rows;
+        own.gather.announced = rows;
     }
 
     /// Gradient with respect to the first layer's sums: own columns, all examples.
