@@ -6,7 +6,7 @@ mod settings;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::gemm::{Epilogue, Gemm};
-use kernels::panels::{Ahead, Batch, Fours, Panels};
+use kernels::panels::{Ahead, Batch, Panels};
 use kernels::{Activation, Aligned, Isa, MatMut, MatRef, Update, first_layer};
 use trainer::roofline::{WORKLOADS, Workload, random};
 
@@ -96,8 +96,7 @@ fn update(criterion: &mut Criterion) {
                         touched: &mut touched,
                         sums: &mut [],
                     };
-                    let (fours, mut ahead) = (Fours::in_order(k), Ahead::nothing());
-                    first_layer::update(isa, &panels, fours, dz, &rule, weights, &mut ahead);
+                    first_layer::update(isa, &panels, dz, &rule, weights, &mut Ahead::nothing());
                 });
             });
         }

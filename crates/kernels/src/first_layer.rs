@@ -3,7 +3,7 @@
 
 use crate::gemm::tile::{self, Finish, Tile};
 use crate::optimizer::{Place, Rule, Update, WithRule, update_row, with_rule};
-use crate::panels::{Ahead, Fours, PANEL, Panels};
+use crate::panels::{Ahead, PANEL, Panels};
 use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
 use crate::{Activation, Isa};
@@ -137,22 +137,20 @@ pub fn sums(panels: usize, examples: usize) -> usize {
 
 /// Updates `weights` by the gradient `X^T dZ`, which is never stored whole.
 ///
-/// `x` holds panels of features `[k, b]`, those of `fours`; `dz` is `[b, n]`, row-major. Each tile of
-/// a panel and up to [`STRIP`] columns makes one call of `ahead`.
+/// `x` holds panels of features `[k, b]`; `dz` is `[b, n]`, row-major. Each tile of a panel and up to
+/// [`STRIP`] columns makes one call of `ahead`.
 ///
 /// # Panics
 /// If the shapes disagree.
 pub fn update(
     isa: Isa,
     x: &Panels,
-    fours: Fours,
     dz: MatRef<'_>,
     rule: &Update,
     weights: Weights<'_>,
     ahead: &mut Ahead<'_>,
 ) {
     let (k, n) = (x.rows(), dz.cols());
-    assert_eq!(fours.features(), k, "fours of as many features");
     let shape = |m: &MatMut<'_>| (m.rows(), m.cols());
     assert_eq!(dz.rows(), x.depth(), "gradient {dz:?} of {} examples", x.depth());
     assert!(dz.col_stride() == 1 || n <= 1, "gradient by rows: {dz:?}");
@@ -162,12 +160,11 @@ pub fn update(
     assert!(!has_second || shape(&weights.second) == (k, n), "second state: {:?}", weights.second);
     assert!(weights.touched.len() >= x.count(), "a mark for each of {} panels", x.count());
     assert!(weights.sums.len() >= sums(x.count(), dz.rows()), "{} sums", weights.sums.len());
-    isa.run(Apply { x, fours, dz, rule, weights, ahead });
+    isa.run(Apply { x, dz, rule, weights, ahead });
 }
 
 struct Apply<'a, 'b> {
     x: &'a Panels,
-    fours: Fours,
     dz: MatRef<'a>,
     rule: &'a Update,
     weights: Weights<'a>,
@@ -223,8 +220,10 @@ impl Apply<'_, '_> {
         let Weights { values, first, second, .. } = &mut self.weights;
         let [values, first, second] =
             [values, first, second].map(|m| (m.ptr().wrapping_add(j), m.row_stride()));
-        self.fours.of(index).enumerate().map(move |(r, feature)| {
-            let at = |(base, stride): (*mut f32, usize)| base.wrapping_add(feature * stride);
+        let rows = PANEL.min(self.x.rows() - index * PANEL);
+        (0..rows).map(move |r| {
+            let row = index * PANEL + r;
+            let at = |(base, stride): (*mut f32, usize)| base.wrapping_add(row * stride);
             let g = g.wrapping_add(r * STRIP);
             Place { w: at(values), g, first: at(first), second: at(second) }
         })

@@ -22,7 +22,7 @@ mod transpose;
 mod view;
 
 pub use activation::Activation;
-pub use aligned::Aligned;
+pub use aligned::{Aligned, Arena};
 pub use isa::Isa;
 pub use loss::Targets;
 pub use optimizer::Update;

@@ -10,7 +10,7 @@ use common::steps::{RULES, assert_step, uses};
 use common::{Random, bits, same_on_avx2_and_avx512, sparse};
 use kernels::first_layer::{self, Weights};
 use kernels::gemm::{Epilogue, gemm};
-use kernels::panels::{Ahead, Batch, Fours, PANEL, Panels};
+use kernels::panels::{Ahead, Batch, FeatureOrder, PANEL, Panels};
 use kernels::{Isa, MatMut, MatRef, Update, reference};
 
 /// Weights and both states, `[k, n]`, and the marks.
@@ -45,12 +45,8 @@ impl State {
         [&self.values, &self.first, &self.second].map(|matrix| &matrix.values[..])
     }
 
-    fn update(&mut self, isa: Isa, x: &Panels, dz: MatRef<'_>, rule: &Update) {
-        self.update_fours(isa, x, Fours::in_order(x.rows()), dz, rule);
-    }
-
     /// One step, in memory with canaries; state that the rule does not use is empty.
-    fn update_fours(&mut self, isa: Isa, x: &Panels, fours: Fours, dz: MatRef<'_>, rule: &Update) {
+    fn update(&mut self, isa: Isa, x: &Panels, dz: MatRef<'_>, rule: &Update) {
         let mut values = Output::holding(&self.values, 1);
         let mut first = Output::holding(&self.first, 2);
         let mut second = Output::holding(&self.second, 5);
@@ -66,7 +62,7 @@ impl State {
         // What is sent for ahead changes nothing, be there more calls or less than were planned.
         let (far, rows) = (vec![0_u8; 5000], [7, 3 << 32 | 9, 1]);
         let mut ahead = Ahead::new(&far, 500, &rows, x.count());
-        first_layer::update(isa, x, fours, dz, rule, weights, &mut ahead);
+        first_layer::update(isa, x, dz, rule, weights, &mut ahead);
         let what = format!("{isa} {rule:?} of [{}, {}]", self.values.rows, self.values.cols);
         self.values.values = values.done(&what);
         self.first.values = first.done(&what);
@@ -141,41 +137,46 @@ fn large_batches_are_one_chain_too() {
     }
 }
 
-/// Panels of patches update the weights of the same features by the same bits.
+/// A batch of patches holds the features in the order that says so, and all of them.
 #[test]
-fn patches_are_only_another_order_of_panels() {
+fn patches_are_another_order_of_features() {
     let mut random = Random(39);
-    for [height, width] in [[2, 2], [4, 6], [6, 34], [28, 28], [3, 4], [4, 5]] {
-        let (rows, features, units) = (21, height * width, 20);
-        let fours = Fours::of_image(height, width);
-        assert_eq!(fours.patches().is_some(), height % 2 == 0 && width % 2 == 0);
-        let mut all: Vec<usize> = (0..fours.count()).flat_map(|panel| fours.of(panel)).collect();
-        all.sort_unstable();
-        assert!(all.into_iter().eq(0..features));
-        let Some(across) = fours.patches() else { continue };
+    for [height, width] in [[2, 2], [4, 6], [6, 34], [28, 28], [3, 4], [4, 5], [0, 4], [2, 0]] {
+        let (rows, features) = (21, height * width);
+        let order = FeatureOrder::of_image(height, width);
+        let mut all: Vec<usize> = order.iter().collect();
+        let Some(across) = order.patches() else {
+            assert!(height % 2 == 1 || width % 2 == 1 || width == 0);
+            assert!(all.into_iter().eq(0..features));
+            continue;
+        };
+        for four in all.chunks(4) {
+            assert_eq!(four, [four[0], four[0] + 1, four[0] + width, four[0] + width + 1]);
+            assert!(four[0] / width % 2 == 0 && four[0] % width % 2 == 0, "{four:?} of {width}");
+        }
         for isa in Isa::available() {
             let mut batch = Batch::of_bytes(rows, features, 0.5);
-            let mut patches = Batch::of_bytes(rows, features, 0.5);
+            let mut patches = batch.clone();
             for _ in 0..rows {
                 let image: Vec<u8> = (0..features)
                     .map(|_| (random.below(500) as u8) / 2 * (random.below(2) as u8))
                     .collect();
-                batch.push_bytes(&image);
+                let permuted: Vec<u8> = all.iter().map(|feature| image[*feature]).collect();
+                batch.push_bytes(&permuted);
                 patches.push_patches(isa, &image, across);
             }
-            let (mut in_order, mut panels) =
-                (Panels::with_capacity(features, rows), Panels::with_capacity(features, rows));
-            in_order.fill_features(isa, &batch);
-            panels.fill_features(isa, &patches);
-            let dz = Matrix::random(&mut random, rows, units).stored(Rows(0));
-            for rule in &RULES {
-                let mut expected = State::new(features, units, rule);
-                let mut state = expected.clone();
-                expected.update(isa, &in_order, dz.view(), rule);
-                state.update_fours(isa, &panels, fours, dz.view(), rule);
-                assert!(same(&state.values, &expected.values), "{isa} {height} x {width} {rule:?}");
-            }
+            let dz = Matrix::random(&mut random, rows, 20).stored(Rows(0));
+            let [given, patches] = [batch, patches].map(|batch| {
+                let mut panels = Panels::with_capacity(features, rows);
+                panels.fill_features(isa, &batch);
+                let mut state = State::new(features, 20, &RULES[0]);
+                state.update(isa, &panels, dz.view(), &RULES[0]);
+                state.values
+            });
+            assert!(same(&given, &patches), "{isa} {height} x {width}");
         }
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..features));
     }
 }
 
@@ -347,7 +348,6 @@ fn a_missing_state_is_refused() {
         touched: &mut [false],
         sums: &mut [],
     };
-    let (fours, dz) = (Fours::in_order(3), MatRef::new(&dz, 2, 4));
-    let mut ahead = Ahead::nothing();
-    first_layer::update(Isa::best(), &panels, fours, dz, &RULES[3], weights, &mut ahead);
+    let (dz, mut ahead) = (MatRef::new(&dz, 2, 4), Ahead::nothing());
+    first_layer::update(Isa::best(), &panels, dz, &RULES[3], weights, &mut ahead);
 }

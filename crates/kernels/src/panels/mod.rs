@@ -21,14 +21,16 @@
 
 mod ahead;
 mod batch;
-mod fours;
+mod order;
 
 pub use ahead::Ahead;
 pub use batch::Batch;
-pub use fours::Fours;
+pub use order::FeatureOrder;
+
+use std::ops::Range;
 
 use crate::Isa;
-use crate::aligned::Aligned;
+use crate::aligned::{Aligned, Arena};
 use crate::simd::{Kernel, Simd};
 
 /// Rows of a panel.
@@ -74,6 +76,11 @@ pub struct Panels {
 impl Panels {
     /// Room for a matrix `[rows, depth]`.
     pub fn with_capacity(rows: usize, depth: usize) -> Self {
+        Self::in_arena(&mut Arena::default(), rows, depth)
+    }
+
+    /// Room for a matrix `[rows, depth]`, the values of its entries in an arena.
+    pub fn in_arena(arena: &mut Arena, rows: usize, depth: usize) -> Self {
         let panels = rows.div_ceil(PANEL);
         let entries = panels * depth + SLACK;
         Self {
@@ -83,7 +90,7 @@ impl Panels {
             chunks: 1,
             starts: Vec::with_capacity(panels * Self::chunks_of_examples(depth) + 1),
             list: vec![0; entries],
-            values: Aligned::zeros(PANEL * entries),
+            values: arena.zeros(PANEL * entries),
             words: vec![0; GROUP * depth.next_multiple_of(16)],
             kept: vec![0; GROUP * depth + SLACK],
         }
@@ -92,33 +99,35 @@ impl Panels {
     /// Panels of four examples: the forward product's left operand `[examples, features]`.
     pub fn fill_examples(&mut self, isa: Isa, batch: &Batch) {
         self.begin_examples(batch.width);
-        self.add_examples(isa, batch);
+        self.add_examples(isa, batch, 0..batch.rows);
     }
 
     /// No examples yet, of `width` features: [`add_examples`](Self::add_examples) adds some, any
-    /// number of times, so that the batch that they come in may be small.
+    /// number of times, so that they are near when they are listed.
     pub fn begin_examples(&mut self, width: usize) {
         self.begin(0, width, usize::MAX);
     }
 
-    /// Adds panels of four examples.
+    /// Adds panels of four examples: those in `rows` of a batch.
     ///
     /// # Panics
-    /// If there is no room for them, they have another width, or those before did not fill their
-    /// last panel.
-    pub fn add_examples(&mut self, isa: Isa, batch: &Batch) {
+    /// If there is no room for them, the batch has no such rows or another width, or those before
+    /// did not fill their last panel.
+    pub fn add_examples(&mut self, isa: Isa, batch: &Batch, rows: Range<usize>) {
         let first = self.count();
         assert_eq!(self.rows, PANEL * first, "whole panels");
         assert_eq!(self.depth, batch.width, "features");
-        self.grow(self.rows + batch.rows);
-        isa.run(Fill { panels: self, batch, first, transposed: false });
+        assert!(rows.end <= batch.rows, "rows {rows:?} of {}", batch.rows);
+        self.grow(self.rows + rows.len());
+        isa.run(Fill { panels: self, batch, rows, first, transposed: false });
     }
 
     /// Panels of four neighbouring features: the weight gradient's left operand
     /// `[features, examples]`.
     pub fn fill_features(&mut self, isa: Isa, batch: &Batch) {
         self.begin(batch.width, batch.rows, CHUNK_OF_EXAMPLES);
-        isa.run(Fill { panels: self, batch, first: 0, transposed: true });
+        let rows = 0..batch.rows;
+        isa.run(Fill { panels: self, batch, rows, first: 0, transposed: true });
     }
 
     fn begin(&mut self, rows: usize, depth: usize, chunk: usize) {
@@ -189,7 +198,9 @@ impl Panels {
 struct Fill<'a> {
     panels: &'a mut Panels,
     batch: &'a Batch,
-    /// The panel of the batch's first rows.
+    /// Rows of the batch.
+    rows: Range<usize>,
+    /// The panel of the first of them, or of the first features.
     first: usize,
     transposed: bool,
 }
@@ -199,9 +210,9 @@ impl Kernel for Fill<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Fill { panels, batch, first, transposed } = self;
+        let Fill { panels, batch, rows, first, transposed } = self;
         if !batch.bytes {
-            return fill_floats(panels, batch, first, transposed);
+            return fill_floats(panels, batch, &rows, first, transposed);
         }
         let count = panels.count() - first;
         let (words, kept) = (panels.words.as_mut_ptr(), panels.kept.as_mut_ptr());
@@ -219,7 +230,11 @@ impl Kernel for Fill<'_> {
                     s.transpose(from, batch.stride, batch.rows, here, words, row_words);
                 } else {
                     for panel in 0..here {
-                        let row = |r| batch.row((group + panel) * PANEL + r).as_ptr().cast::<u8>();
+                        let row = |r| {
+                            let row = rows.start + (group + panel) * PANEL + r;
+                            batch.row(if row < rows.end { row } else { usize::MAX })
+                        };
+                        let row = |r| row(r).as_ptr().cast::<u8>();
                         let rows = [row(0), row(1), row(2), row(3)];
                         s.interleave(rows, panels.depth, words.add(panel * row_words));
                     }
@@ -244,7 +259,13 @@ impl Kernel for Fill<'_> {
 }
 
 /// Floats take the plain way: tables are narrow.
-fn fill_floats(panels: &mut Panels, batch: &Batch, before: usize, transposed: bool) {
+fn fill_floats(
+    panels: &mut Panels,
+    batch: &Batch,
+    from: &Range<usize>,
+    before: usize,
+    transposed: bool,
+) {
     let floats = batch.floats();
     let rows = panels.rows - PANEL * before;
     for panel in 0..rows.div_ceil(PANEL) {
@@ -256,7 +277,7 @@ fn fill_floats(panels: &mut Panels, batch: &Batch, before: usize, transposed: bo
                     let row = panel * PANEL + r;
                     match (row < rows, transposed) {
                         (false, _) => 0.0,
-                        (true, false) => floats[row * batch.stride + k],
+                        (true, false) => floats[(from.start + row) * batch.stride + k],
                         (true, true) => floats[k * batch.stride + row],
                     }
                 });

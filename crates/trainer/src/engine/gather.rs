@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use dataset::{Examples, FeaturesView};
-use kernels::Isa;
-use kernels::panels::{Ahead, Batch, Fours, Panels};
+use kernels::panels::{Ahead, Batch, FeatureOrder, Panels};
+use kernels::{Arena, Isa};
 
 use super::BYTE_SCALE;
 
-/// Rows that are read at a time: they stay in the first-level cache until they are listed.
+/// Rows that are read at a time: they are in the first-level cache when they are listed.
 pub(crate) const SOME: usize = 16;
 
 /// What is not zero in a batch.
@@ -26,12 +26,10 @@ pub(crate) struct Lists {
 /// A thread's batch, and what is known of the one after it.
 #[derive(Debug)]
 pub(crate) struct Gather {
-    pub(crate) fours: Fours,
+    order: FeatureOrder,
     /// Rows of the batch announced, each with its label above.
     pub(crate) announced: Vec<u64>,
-    /// A few of its rows.
-    some: Batch,
-    /// All of its rows, in the order of `fours`.
+    /// The rows of the batch at hand, features in their order.
     rows: Batch,
     pub(crate) lists: Lists,
     /// Class numbers of its examples.
@@ -39,16 +37,15 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    pub(crate) fn new(examples: &Examples<'_>, batch_size: usize) -> Self {
+    pub(crate) fn new(arena: &mut Arena, examples: &Examples<'_>, batch_size: usize) -> Self {
         let width = examples.width();
         Self {
-            fours: fours(examples),
+            order: feature_order(examples),
             announced: Vec::with_capacity(batch_size),
-            some: batch_of(examples, SOME),
             rows: batch_of(examples, batch_size),
             lists: Lists {
-                examples: Panels::with_capacity(batch_size, width),
-                features: Panels::with_capacity(width, batch_size),
+                examples: Panels::in_arena(arena, batch_size, width),
+                features: Panels::in_arena(arena, width, batch_size),
             },
             labels: Vec::with_capacity(batch_size),
         }
@@ -80,17 +77,16 @@ impl Gather {
         self.rows.clear();
         self.lists.examples.begin_examples(width);
         for keys in self.announced.chunks(SOME) {
-            self.some.clear();
+            let before = self.rows.rows();
             for range in keys.iter().map(row) {
-                push(&mut self.some, examples, range.clone());
-                match (examples.features(), self.fours.patches()) {
+                match (examples.features(), self.order.patches()) {
                     (FeaturesView::U8(pixels), Some(width)) => {
                         self.rows.push_patches(isa, &pixels[range], width);
                     }
                     _ => push(&mut self.rows, examples, range),
                 }
             }
-            self.lists.examples.add_examples(isa, &self.some);
+            self.lists.examples.add_examples(isa, &self.rows, before..self.rows.rows());
         }
         self.labels.clear();
         self.labels.extend(self.announced.iter().map(|key| (key >> 32) as u16));
@@ -119,11 +115,12 @@ pub(crate) fn ahead<'a>(examples: &Examples<'a>, keys: &'a [u64], times: usize) 
     }
 }
 
-/// Which features share a panel: pixels that lie together, where the examples are images of bytes.
-pub(crate) fn fours(examples: &Examples<'_>) -> Fours {
+/// The order in which the first layer reads the features, and keeps its weights: patches of pixels,
+/// where the examples are images of bytes.
+pub(crate) fn feature_order(examples: &Examples<'_>) -> FeatureOrder {
     match (examples.features(), examples.shape()) {
-        (FeaturesView::U8(_), &[height, width]) => Fours::of_image(height, width),
-        _ => Fours::in_order(examples.width()),
+        (FeaturesView::U8(_), &[height, width]) => FeatureOrder::of_image(height, width),
+        _ => FeatureOrder::as_given(examples.width()),
     }
 }
 

@@ -7,7 +7,7 @@ use dataset::{Examples, LabelsView};
 use kernels::first_layer::STRIP;
 use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Batch, PANEL, Panels};
-use kernels::{Isa, MatRef, Targets, first_layer, loss};
+use kernels::{Arena, Isa, MatRef, Targets, first_layer, loss};
 
 use super::gather::{SOME, batch_of, push};
 use super::network::{Head, Network};
@@ -40,12 +40,12 @@ impl Weights {
 
     fn in_blocks(parameters: &Parameters, widest: usize) -> Self {
         let none = State::default();
-        let load = |layer: &DenseLayout, cols: Range<usize>| {
-            let (weights, biases) = (layer.weights.start, layer.biases.start);
-            (
-                Block::load(parameters, &none, weights, layer.units, 0..layer.inputs, cols.clone()),
-                Block::load(parameters, &none, biases, layer.units, 0..1, cols),
-            )
+        let mut arena = Arena::default();
+        let mut load = |layer: &DenseLayout, cols: Range<usize>| {
+            let mut block = |at, rows| {
+                Block::load(&mut arena, parameters, &none, at, layer.units, rows, cols.clone())
+            };
+            (block(layer.weights.start, 0..layer.inputs), block(layer.biases.start, 0..1))
         };
         let (first, later) = parameters.layers().split_first().expect("a network has layers");
         let count = first.units.div_ceil(widest);
@@ -77,12 +77,16 @@ impl Forward {
     /// For up to `capacity` examples like these.
     pub(crate) fn new(network: &Network, examples: &Examples<'_>, capacity: usize) -> Self {
         let isa = Isa::best();
+        let arena = &mut Arena::default();
         let rows = capacity.next_multiple_of(PANEL);
         Self {
             isa,
             batch: batch_of(examples, capacity.min(SOME)),
-            panels: Panels::with_capacity(rows, network.widths[0]),
-            outputs: network.widths[1..].iter().map(|w| Activations::new(rows, *w)).collect(),
+            panels: Panels::in_arena(arena, rows, network.widths[0]),
+            outputs: network.widths[1..]
+                .iter()
+                .map(|w| Activations::new(arena, rows, *w))
+                .collect(),
             products: Products::new(isa),
             losses: vec![0.0; capacity],
         }
@@ -97,7 +101,7 @@ impl Forward {
             for i in start..(start + SOME).min(examples.len()) {
                 push(&mut self.batch, &examples, i * width..(i + 1) * width);
             }
-            self.panels.add_examples(self.isa, &self.batch);
+            self.panels.add_examples(self.isa, &self.batch, 0..self.batch.rows());
         }
     }
 

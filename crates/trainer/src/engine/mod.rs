@@ -43,7 +43,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use dataset::Examples;
 use kernels::gemm::Products;
 use kernels::panels::PANEL;
-use kernels::{Aligned, Isa, first_layer};
+use kernels::{Arena, Isa, first_layer};
 
 use crate::optimizer::{Optimizer, State};
 use crate::{Parameters, Progress};
@@ -94,48 +94,60 @@ impl Engine {
         let depth = network.depth();
         let widths = &network.widths;
         let most = batch_size.div_ceil(threads);
+        // What a thread has to itself, side by side.
+        let mut arenas: Vec<Arena> = (0..threads).map(|_| Arena::default()).collect();
         let shared = Shared {
             first_outputs: (0..threads)
                 .map(|t| {
                     let cols = kernels::gemm::share(widths[1], shares::QUANTUM, t, threads);
                     let rows = batch_size.next_multiple_of(PANEL);
-                    RwLock::new(Activations::new(rows, cols.len()))
+                    RwLock::new(Activations::new(&mut arenas[t], rows, cols.len()))
                 })
                 .collect(),
             rows: (1..depth)
                 .map(|l| {
-                    let load = |t| RwLock::new(Rows::load(parameters, state, l, t, threads));
-                    (0..threads).map(load).collect()
+                    let rows = |(t, arena)| Rows::load(arena, parameters, state, l, t, threads);
+                    arenas.iter_mut().enumerate().map(rows).map(RwLock::new).collect()
                 })
                 .collect(),
-            biases: (1..depth).map(|l| RwLock::new(Biases::load(parameters, state, l))).collect(),
-            examples: (0..threads)
-                .map(|_| {
+            biases: (1..depth)
+                .map(|l| RwLock::new(Biases::load(&mut arenas[0], parameters, state, l)))
+                .collect(),
+            examples: arenas
+                .iter_mut()
+                .map(|arena| {
                     RwLock::new(step::Examples {
                         outputs: widths[2..depth.max(2)]
                             .iter()
-                            .map(|w| Activations::new(most, *w))
+                            .map(|w| Activations::new(arena, most, *w))
                             .collect(),
-                        gradients: widths[1..].iter().map(|w| Activations::new(most, *w)).collect(),
-                        head_outputs: Activations::new(most, network.classes()),
+                        gradients: widths[1..]
+                            .iter()
+                            .map(|w| Activations::new(arena, most, *w))
+                            .collect(),
+                        head_outputs: Activations::new(arena, most, network.classes()),
                         losses: Vec::with_capacity(most),
                         correct: 0,
                     })
                 })
                 .collect(),
         };
-        let panels = gather::fours(examples).count();
-        let own = (0..threads)
-            .map(|index| {
-                let columns = Columns::load(parameters, state, panels, batch_size, index, threads);
+        let order = gather::feature_order(examples);
+        let panels = examples.width().div_ceil(PANEL);
+        let own = arenas
+            .iter_mut()
+            .enumerate()
+            .map(|(index, arena)| {
+                let columns =
+                    Columns::load(arena, parameters, state, order, batch_size, index, threads);
                 let widest = widths[1..].iter().copied().max().unwrap_or(0);
                 Mutex::new(Own {
                     index,
                     isa: Isa::best(),
                     columns,
-                    gather: Gather::new(examples, batch_size),
-                    gradient: Aligned::zeros(step::GRADIENT_ROWS * stride(widest)),
-                    sums: Aligned::zeros(first_layer::sums(panels, batch_size)),
+                    gather: Gather::new(arena, examples, batch_size),
+                    gradient: arena.zeros(step::GRADIENT_ROWS * stride(widest)),
+                    sums: arena.zeros(first_layer::sums(panels, batch_size)),
                     products: Products::new(Isa::best()),
                     watch: Stopwatch::start(),
                 })

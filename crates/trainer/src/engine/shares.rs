@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kernels::first_layer::STRIP;
 use kernels::gemm::share;
-use kernels::{Aligned, Isa, MatMut, MatRef, Update};
+use kernels::panels::{FeatureOrder, PANEL};
+use kernels::{Aligned, Arena, Isa, MatMut, MatRef, Update};
 
 use crate::Parameters;
 use crate::optimizer::State;
@@ -31,22 +32,24 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Copies rows and columns out of a `[.., units]` matrix at `at` of the parameters.
+    /// Copies rows, in their order, and columns out of a `[.., units]` matrix at `at` of the
+    /// parameters.
     pub(crate) fn load(
+        arena: &mut Arena,
         parameters: &Parameters,
         state: &State,
         at: usize,
         units: usize,
-        rows: Range<usize>,
+        rows: impl ExactSizeIterator<Item = usize> + Clone,
         cols: Range<usize>,
     ) -> Self {
         let stride = stride(cols.len());
-        let copy = |source: &[f32]| {
+        let mut copy = |source: &[f32]| {
             if source.is_empty() {
                 return Aligned::default();
             }
             // Whole blocks of sixteen rows, for the transpose.
-            let mut block = Aligned::zeros(rows.len().next_multiple_of(QUANTUM) * stride);
+            let mut block = arena.zeros(rows.len().next_multiple_of(QUANTUM) * stride);
             for (r, row) in rows.clone().enumerate() {
                 let from = at + row * units + cols.start;
                 block[r * stride..][..cols.len()].copy_from_slice(&source[from..][..cols.len()]);
@@ -70,13 +73,12 @@ impl Block {
         state: &mut State,
         at: usize,
         units: usize,
-        row: usize,
+        rows: impl Iterator<Item = usize> + Clone,
         col: usize,
     ) {
         let copy = |block: &[f32], target: &mut [f32]| {
-            for r in 0..if block.is_empty() { 0 } else { self.rows } {
-                let to = at + (row + r) * units + col;
-                target[to..][..self.cols].copy_from_slice(&block[r * self.stride..][..self.cols]);
+            for (row, values) in rows.clone().zip(block.chunks_exact(self.stride.max(1))) {
+                target[at + row * units + col..][..self.cols].copy_from_slice(&values[..self.cols]);
             }
         };
         copy(&self.values, parameters.values_mut());
@@ -126,6 +128,8 @@ impl Block {
 #[derive(Debug)]
 pub(crate) struct Columns {
     pub(crate) range: Range<usize>,
+    /// The order of the weights' rows.
+    order: FeatureOrder,
     pub(crate) blocks: Vec<ColumnBlock>,
     /// One a panel of features; see `kernels::first_layer::Weights`.
     pub(crate) touched: Vec<bool>,
@@ -145,9 +149,10 @@ pub(crate) struct ColumnBlock {
 
 impl Columns {
     pub(crate) fn load(
+        arena: &mut Arena,
         p: &Parameters,
         state: &State,
-        panels: usize,
+        order: FeatureOrder,
         batch_size: usize,
         index: usize,
         threads: usize,
@@ -158,26 +163,35 @@ impl Columns {
         let block = |i: usize| {
             let own = share(range.len(), QUANTUM, i, count);
             let cols = range.start + own.start..range.start + own.end;
-            let (rows, units) = (0..layer.inputs, layer.units);
+            let (rows, units) = (order.iter(), layer.units);
             ColumnBlock {
-                weights: Block::load(p, state, layer.weights.start, units, rows, cols.clone()),
-                biases: Block::load(p, state, layer.biases.start, units, 0..1, cols),
-                gradient: Activations::new(batch_size, own.len()),
+                weights: Block::load(
+                    arena,
+                    p,
+                    state,
+                    layer.weights.start,
+                    units,
+                    rows,
+                    cols.clone(),
+                ),
+                biases: Block::load(arena, p, state, layer.biases.start, units, 0..1, cols),
+                gradient: Activations::new(arena, batch_size, own.len()),
                 range: own,
             }
         };
         let blocks = (0..count).map(block).collect();
         // State from an earlier training may be anything: then no panel is known to be untouched.
-        let touched = vec![state.steps > 0; panels];
-        Self { range, blocks, touched }
+        let touched = vec![state.steps > 0; layer.inputs.div_ceil(PANEL)];
+        Self { range, order, blocks, touched }
     }
 
     pub(crate) fn save(&self, p: &mut Parameters, state: &mut State) {
         let layer = p.layers()[0].clone();
         for block in &self.blocks {
             let col = self.range.start + block.range.start;
-            block.weights.save(p, state, layer.weights.start, layer.units, 0, col);
-            block.biases.save(p, state, layer.biases.start, layer.units, 0, col);
+            let rows = self.order.iter();
+            block.weights.save(p, state, layer.weights.start, layer.units, rows, col);
+            block.biases.save(p, state, layer.biases.start, layer.units, 0..1, col);
         }
     }
 
@@ -199,6 +213,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn load(
+        arena: &mut Arena,
         p: &Parameters,
         state: &State,
         l: usize,
@@ -208,9 +223,9 @@ impl Rows {
         let layer = &p.layers()[l];
         let range = share(layer.inputs, QUANTUM, index, threads);
         let (at, units) = (layer.weights.start, layer.units);
-        let weights = Block::load(p, state, at, units, range.clone(), 0..units);
+        let weights = Block::load(arena, p, state, at, units, range.clone(), 0..units);
         let transposed_stride = stride(range.len());
-        let transposed = Aligned::zeros(stride(units) * transposed_stride);
+        let transposed = arena.zeros(stride(units) * transposed_stride);
         let mut rows = Self { range, weights, transposed, transposed_stride };
         rows.transpose(Isa::best());
         rows
@@ -218,7 +233,8 @@ impl Rows {
 
     pub(crate) fn save(&self, p: &mut Parameters, state: &mut State, l: usize) {
         let layer = p.layers()[l].clone();
-        self.weights.save(p, state, layer.weights.start, layer.units, self.range.start, 0);
+        let rows = self.range.clone();
+        self.weights.save(p, state, layer.weights.start, layer.units, rows, 0);
     }
 
     /// Brings the transpose up to date.
@@ -240,14 +256,14 @@ impl Rows {
 pub(crate) struct Biases(pub(crate) Block);
 
 impl Biases {
-    pub(crate) fn load(p: &Parameters, state: &State, l: usize) -> Self {
+    pub(crate) fn load(arena: &mut Arena, p: &Parameters, state: &State, l: usize) -> Self {
         let layer = &p.layers()[l];
-        Self(Block::load(p, state, layer.biases.start, layer.units, 0..1, 0..layer.units))
+        Self(Block::load(arena, p, state, layer.biases.start, layer.units, 0..1, 0..layer.units))
     }
 
     pub(crate) fn save(&self, p: &mut Parameters, state: &mut State, l: usize) {
         let layer = p.layers()[l].clone();
-        self.0.save(p, state, layer.biases.start, layer.units, 0, 0);
+        self.0.save(p, state, layer.biases.start, layer.units, 0..1, 0);
     }
 
     pub(crate) fn values(&self) -> &[f32] {
@@ -264,9 +280,9 @@ pub(crate) struct Activations {
 }
 
 impl Activations {
-    pub(crate) fn new(examples: usize, width: usize) -> Self {
+    pub(crate) fn new(arena: &mut Arena, examples: usize, width: usize) -> Self {
         let stride = stride(width);
-        Self { values: Aligned::zeros(examples * stride), width, stride }
+        Self { values: arena.zeros(examples * stride), width, stride }
     }
 
     pub(crate) fn view(&self, examples: usize) -> MatRef<'_> {

@@ -253,7 +253,7 @@ impl Step<'_> {
         // The batch after the next sets out from memory; its rows are read in the step to come.
         let rows = std::mem::take(&mut own.gather.announced);
         let mut ahead =
-            gather::ahead(&self.data, &rows, own.gather.fours.count() * own.columns.blocks.len());
+            gather::ahead(&self.data, &rows, own.columns.touched.len() * own.columns.blocks.len());
         for block in blocks {
             self.update_block(own, block, &mut ahead);
             own.watch.lap(Phase::Update);
@@ -302,9 +302,9 @@ impl Step<'_> {
         let [values, first, second] = block.weights.views_mut();
         let touched = &mut own.columns.touched;
         let weights = first_layer::Weights { values, first, second, touched, sums: &mut own.sums };
-        let (lists, fours) = (&own.gather.lists.features, own.gather.fours);
+        let lists = &own.gather.lists.features;
         let gradient = block.gradient.view(self.len);
-        first_layer::update(own.isa, lists, fours, gradient, &self.rule, weights, ahead);
+        first_layer::update(own.isa, lists, gradient, &self.rule, weights, ahead);
         let sums = &mut own.gradient[..block.biases.stride];
         add_rows(&mut own.products, gradient, Start::Zero, sums);
         block.biases.apply(own.isa, &self.rule, 0, sums);

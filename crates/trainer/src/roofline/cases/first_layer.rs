@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernels::gemm::share;
-use kernels::panels::{Ahead, Batch, Fours, PANEL, Panels};
+use kernels::panels::{Ahead, Batch, PANEL, Panels};
 use kernels::{Activation, Aligned, Isa, MatMut, MatRef, first_layer};
 
 use super::{Case, Demand, rule, rule_name};
@@ -167,16 +167,7 @@ fn update(workload: &'static Workload, digits: &Arc<Digits>) -> Case {
                             sums: &mut [],
                         };
                         let dz = MatRef::new(dz, batch, n);
-                        let fours = Fours::in_order(inputs);
-                        first_layer::update(
-                            isa,
-                            x,
-                            fours,
-                            dz,
-                            &rule,
-                            weights,
-                            &mut Ahead::nothing(),
-                        );
+                        first_layer::update(isa, x, dz, &rule, weights, &mut Ahead::nothing());
                     }
                 })
                 .collect();
