@@ -76,7 +76,7 @@ const STEPS: usize = 4;
 /// Integer additions are done by the ports that multiply-adds need. From one pointer the compiler
 /// makes a chain of them, one a row and k; three rows from each pointer need none, since an
 /// address may contain a register once or twice.
-struct Rows<const MR: usize, const EACH: usize> {
+pub(crate) struct Rows<const MR: usize, const EACH: usize> {
     pointers: [*const f32; 5],
     stride: usize,
 }
@@ -85,7 +85,7 @@ impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
     const POINTERS: usize = MR.div_ceil(EACH);
 
     #[inline(always)]
-    fn new(a: *const f32, stride: usize) -> Self {
+    pub(crate) fn new(a: *const f32, stride: usize) -> Self {
         let mut pointers = [a; 5];
         for (i, p) in pointers.iter_mut().enumerate().take(Self::POINTERS) {
             *p = a.wrapping_add(i * EACH * stride);
@@ -102,7 +102,7 @@ impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
     }
 
     #[inline(always)]
-    fn advance(&mut self, floats: usize) {
+    pub(crate) fn advance(&mut self, floats: usize) {
         for p in self.pointers.iter_mut().take(Self::POINTERS) {
             *p = opaque(p.wrapping_add(floats));
         }
@@ -213,7 +213,7 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
 /// As [`Tile`] says, for this k.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "each step goes down a column of the sums")]
-unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>(
+pub(crate) unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>(
     s: S,
     acc: &mut [[S::F; NV]; MR],
     a: &Rows<MR, EACH>,

@@ -1,0 +1,34 @@
+//! The first layer's two products over [`Panels`](crate::panels::Panels): forward, and the weight
+//! gradient with the optimizer as its epilogue.
+
+mod forward;
+mod update;
+
+pub use forward::forward;
+pub use update::{STRIP, Weights, sums, update};
+
+use crate::simd::Simd;
+
+/// Vectors of the widest tile. Of four rows: 24 sums, four broadcasts and a row of B fit
+/// thirty-two registers; twelve, one and three fit sixteen. Of one row (a single prediction) as
+/// many as there are, for each sum is a chain that waits four cycles for itself.
+const fn widest(registers: usize, rows: usize) -> usize {
+    match (registers, rows) {
+        (32, 1) => 8,
+        (32, _) => 6,
+        (16, 1) => 6,
+        _ => 3,
+    }
+}
+
+/// Strips of at most `widest` vectors and of nearly equal width: their starts and columns.
+#[inline(always)]
+fn strips<S: Simd>(n: usize, widest: usize) -> impl Iterator<Item = (usize, usize)> {
+    let vectors = n.div_ceil(S::LANES);
+    let strips = vectors.div_ceil(widest);
+    (0..strips).map(move |strip| {
+        let start = vectors * strip / strips * S::LANES;
+        let end = (vectors * (strip + 1) / strips * S::LANES).min(n);
+        (start, end - start)
+    })
+}

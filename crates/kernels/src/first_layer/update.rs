@@ -1,0 +1,234 @@
+//! The weight gradient with the optimizer as its epilogue.
+//!
+//! ```text
+//! for each strip of up to 96 columns:
+//!   for each panel of four features:
+//!     sums = 0                                4 rows x 6 vectors, in registers
+//!     for each example k listed: sums += x[k][panel] dz[k][strip]
+//!     optimizer: weights and state of these rows and columns, read and written once
+//! ```
+//!
+//! The gradient never is in memory. (A batch of more than 256 examples is cut into chunks, and
+//! between them it is: the rows of `dz` that all panels read must stay near.)
+
+use super::{strips, widest};
+use crate::Isa;
+use crate::gemm::tile::{Rows, step};
+use crate::optimizer::{Place, Rule, Update, WithRule, with_rule};
+use crate::panels::{Ahead, PANEL, Panels};
+use crate::simd::{Kernel, Simd};
+use crate::view::{MatMut, MatRef};
+
+/// The parameters of a layer's columns with the optimizer's state, and which panels of features
+/// have ever been seen to be not zero.
+pub struct Weights<'a> {
+    /// `[k, n]`
+    pub values: MatMut<'a>,
+    /// The momentum or Adam's sum of gradients, `[k, n]`; empty where the optimizer has none.
+    pub first: MatMut<'a>,
+    /// The sum of squares, `[k, n]`; empty where the optimizer has none.
+    pub second: MatMut<'a>,
+    /// One a panel of features in `x`. Where no example has ever had a value, the gradient is zero
+    /// and the state as it was at the start: the update of such weights by any rule is nothing.
+    pub touched: &'a mut [bool],
+    /// Room for the sums of panels of several chunks: [`sums`] floats.
+    pub sums: &'a mut [f32],
+}
+
+/// Columns of the widest strip: weights and gradients of as many columns or fewer, side by side in
+/// memory, are read in the order in which they lie.
+pub const STRIP: usize = 96;
+
+/// Floats that [`update`] needs for its sums.
+pub fn sums(panels: usize, examples: usize) -> usize {
+    if Panels::chunks_of_examples(examples) > 1 { panels * PANEL * STRIP } else { 0 }
+}
+
+/// Updates `weights` by the gradient `X^T dZ`, which is never stored whole.
+///
+/// `x` holds panels of features `[k, b]`; `dz` is `[b, n]`, row-major. Each tile of a panel and up to
+/// [`STRIP`] columns makes one call of `ahead`.
+///
+/// # Panics
+/// If the shapes disagree.
+pub fn update(
+    isa: Isa,
+    x: &Panels,
+    dz: MatRef<'_>,
+    rule: &Update,
+    weights: Weights<'_>,
+    ahead: &mut Ahead<'_>,
+) {
+    let (k, n) = (x.rows(), dz.cols());
+    let shape = |m: &MatMut<'_>| (m.rows(), m.cols());
+    assert_eq!(dz.rows(), x.depth(), "gradient {dz:?} of {} examples", x.depth());
+    assert!(dz.col_stride() == 1 || n <= 1, "gradient by rows: {dz:?}");
+    assert_eq!(shape(&weights.values), (k, n), "weights of {k} features and {n} units");
+    let (has_first, has_second) = rule.uses();
+    assert!(!has_first || shape(&weights.first) == (k, n), "first state: {:?}", weights.first);
+    assert!(!has_second || shape(&weights.second) == (k, n), "second state: {:?}", weights.second);
+    assert!(weights.touched.len() >= x.count(), "a mark for each of {} panels", x.count());
+    assert!(weights.sums.len() >= sums(x.count(), dz.rows()), "{} sums", weights.sums.len());
+    with_rule(rule, Apply { isa, x, dz, weights, ahead });
+}
+
+struct Apply<'a, 'b> {
+    isa: Isa,
+    x: &'a Panels,
+    dz: MatRef<'a>,
+    weights: Weights<'a>,
+    ahead: &'a mut Ahead<'b>,
+}
+
+impl WithRule for Apply<'_, '_> {
+    fn run(self, rule: impl Rule) {
+        for panel in 0..self.x.count() {
+            self.weights.touched[panel] |= !self.x.is_zero(panel);
+        }
+        self.isa.run(Strips { work: self, rule });
+    }
+}
+
+struct Strips<'a, 'b, R> {
+    work: Apply<'a, 'b>,
+    rule: R,
+}
+
+impl<R: Rule> Kernel for Strips<'_, '_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let columns = self.work.dz.cols();
+        for (at, cols) in strips::<S>(columns, widest(S::REGISTERS, PANEL)) {
+            let (work, rule) = (&mut self.work, self.rule);
+            macro_rules! strip {
+                ($($vectors:literal)*) => {
+                    match (cols.div_ceil(S::LANES), cols.is_multiple_of(S::LANES)) {
+                        $(
+                            ($vectors, true) => {
+                                s.call(Strip::<R, $vectors, false> { work, rule, at, cols });
+                            }
+                            ($vectors, false) => {
+                                s.call(Strip::<R, $vectors, true> { work, rule, at, cols });
+                            }
+                        )*
+                        _ => unreachable!("a strip of {cols} columns"),
+                    }
+                };
+            }
+            match S::REGISTERS {
+                32 => strip! { 1 2 3 4 5 6 },
+                _ => strip! { 1 2 3 },
+            }
+        }
+    }
+}
+
+/// A strip of `NV` vectors of columns, through all panels; `MASKED` if the last vector is partial.
+struct Strip<'a, 'b, 'c, R, const NV: usize, const MASKED: bool> {
+    work: &'c mut Apply<'a, 'b>,
+    rule: R,
+    /// The first column.
+    at: usize,
+    cols: usize,
+}
+
+impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, R, NV, MASKED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { work, rule, at, cols } = self;
+        let Apply { x, dz, weights, ahead, .. } = work;
+        let mask = s.first(cols - (NV - 1) * S::LANES);
+        let [values, first, second] =
+            [&mut weights.values, &mut weights.first, &mut weights.second]
+                .map(|m| (m.ptr().wrapping_add(at), m.row_stride()));
+        let last = x.chunks() - 1;
+        for chunk in 0..=last {
+            for panel in 0..x.count() {
+                if chunk == last {
+                    ahead.fetch(s);
+                }
+                if !weights.touched[panel] {
+                    continue;
+                }
+                let (first_example, list, entries) = x.entries(panel, chunk);
+                let dz_row = dz.row_stride();
+                let dz = dz.ptr().wrapping_add(first_example * dz_row + at);
+                let mut sums = [[s.splat(0.0); NV]; PANEL];
+                // SAFETY: the panels' columns are rows of `dz`, of which a strip lies in the view;
+                // `sums` has room for four rows of a strip a panel, weights and state have the
+                // panel's rows: `update` has checked.
+                unsafe {
+                    if chunk > 0 {
+                        let from = weights.sums.as_ptr().add(panel * PANEL * STRIP);
+                        for (r, row) in sums.iter_mut().enumerate() {
+                            for (v, sum) in row.iter_mut().enumerate() {
+                                *sum = s.load(from.add(r * STRIP + v * S::LANES));
+                            }
+                        }
+                    }
+
+                    let mut entry = Rows::<PANEL, PANEL>::new(entries.as_ptr(), 1);
+                    for example in list {
+                        let row = dz.add(*example as usize * dz_row);
+                        step::<S, PANEL, NV, MASKED, PANEL>(s, &mut sums, &entry, 0, row, mask);
+                        entry.advance(PANEL);
+                    }
+                    if chunk < last {
+                        let to = weights.sums.as_mut_ptr().add(panel * PANEL * STRIP);
+                        for (r, row) in sums.iter().enumerate() {
+                            for (v, sum) in row.iter().enumerate() {
+                                s.store(to.add(r * STRIP + v * S::LANES), *sum);
+                            }
+                        }
+                        continue;
+                    }
+                    let rows = x.rows() - panel * PANEL;
+                    for (r, gradient) in sums.iter().enumerate() {
+                        if r >= rows {
+                            break;
+                        }
+                        let [w, first, second] = [values, first, second]
+                            .map(|(p, stride)| p.wrapping_add((panel * PANEL + r) * stride));
+                        let place = Place { w, first, second };
+                        update_row::<S, NV, MASKED>(s, rule, place, gradient, mask);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One row of a strip.
+///
+/// # Safety
+/// What the rule uses at `place` is valid for the strip's columns.
+#[inline(always)]
+unsafe fn update_row<S: Simd, const NV: usize, const MASKED: bool>(
+    s: S,
+    rule: impl Rule,
+    place: Place,
+    gradient: &[S::F; NV],
+    mask: S::M,
+) {
+    let whole = if MASKED { NV - 1 } else { NV };
+    let mut v = 0;
+    // SAFETY: the caller's.
+    unsafe {
+        while v + 2 <= whole {
+            let g = [gradient[v], gradient[v + 1]];
+            rule.step::<S, 2>(s, place.after(v * S::LANES), g, None);
+            v += 2;
+        }
+        if v < whole {
+            rule.step::<S, 1>(s, place.after(v * S::LANES), [gradient[v]], None);
+        }
+        if MASKED {
+            let at = place.after((NV - 1) * S::LANES);
+            rule.step::<S, 1>(s, at, [gradient[NV - 1]], Some(mask));
+        }
+    }
+}
