@@ -157,20 +157,19 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                 let (first_example, list, entries) = x.entries(panel, chunk);
                 let dz_row = dz.row_stride();
                 let dz = dz.ptr().wrapping_add(first_example * dz_row + at);
-                let mut sums = [[s.splat(0.0); NV]; PANEL];
+                let [kept, rows] = [panel * PANEL * STRIP, x.rows() - panel * PANEL];
+                let kept = weights.sums.as_mut_ptr().wrapping_add(kept);
                 // SAFETY: the panels' columns are rows of `dz`, of which a strip lies in the view;
                 // `sums` has room for four rows of a strip a panel, weights and state have the
                 // panel's rows: `update` has checked.
                 unsafe {
-                    if chunk > 0 {
-                        let from = weights.sums.as_ptr().add(panel * PANEL * STRIP);
-                        for (r, row) in sums.iter_mut().enumerate() {
-                            for (v, sum) in row.iter_mut().enumerate() {
-                                *sum = s.load(from.add(r * STRIP + v * S::LANES));
-                            }
-                        }
-                    }
-
+                    // Row by row in words: in loops, the compiler left some sums in memory.
+                    let mut sums = if chunk == 0 {
+                        [[s.splat(0.0); NV]; PANEL]
+                    } else {
+                        let row = |r| load_row::<S, NV>(s, kept.add(r * STRIP));
+                        [row(0), row(1), row(2), row(3)]
+                    };
                     let mut entry = Rows::<PANEL, PANEL>::new(entries.as_ptr(), 1);
                     for example in list {
                         let row = dz.add(*example as usize * dz_row);
@@ -178,27 +177,52 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                         entry.advance(PANEL);
                     }
                     if chunk < last {
-                        let to = weights.sums.as_mut_ptr().add(panel * PANEL * STRIP);
-                        for (r, row) in sums.iter().enumerate() {
-                            for (v, sum) in row.iter().enumerate() {
-                                s.store(to.add(r * STRIP + v * S::LANES), *sum);
-                            }
-                        }
+                        store_row(s, kept, &sums[0]);
+                        store_row(s, kept.add(STRIP), &sums[1]);
+                        store_row(s, kept.add(2 * STRIP), &sums[2]);
+                        store_row(s, kept.add(3 * STRIP), &sums[3]);
                         continue;
                     }
-                    let rows = x.rows() - panel * PANEL;
-                    for (r, gradient) in sums.iter().enumerate() {
-                        if r >= rows {
-                            break;
-                        }
+                    let place = |r: usize| {
                         let [w, first, second] = [values, first, second]
                             .map(|(p, stride)| p.wrapping_add((panel * PANEL + r) * stride));
-                        let place = Place { w, first, second };
-                        update_row::<S, NV, MASKED>(s, rule, place, gradient, mask);
+                        Place { w, first, second }
+                    };
+                    update_row::<S, NV, MASKED>(s, rule, place(0), &sums[0], mask);
+                    if rows > 1 {
+                        update_row::<S, NV, MASKED>(s, rule, place(1), &sums[1], mask);
+                    }
+                    if rows > 2 {
+                        update_row::<S, NV, MASKED>(s, rule, place(2), &sums[2], mask);
+                    }
+                    if rows > 3 {
+                        update_row::<S, NV, MASKED>(s, rule, place(3), &sums[3], mask);
                     }
                 }
             }
         }
+    }
+}
+
+/// # Safety
+/// `p` is valid for `NV` vectors.
+#[inline(always)]
+unsafe fn load_row<S: Simd, const NV: usize>(s: S, p: *const f32) -> [S::F; NV] {
+    let mut row = [s.splat(0.0); NV];
+    for (v, sum) in row.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *sum = unsafe { s.load(p.add(v * S::LANES)) };
+    }
+    row
+}
+
+/// # Safety
+/// `p` is valid for `NV` vectors.
+#[inline(always)]
+unsafe fn store_row<S: Simd, const NV: usize>(s: S, p: *mut f32, row: &[S::F; NV]) {
+    for (v, sum) in row.iter().enumerate() {
+        // SAFETY: the caller's.
+        unsafe { s.store(p.add(v * S::LANES), *sum) };
     }
 }
 
