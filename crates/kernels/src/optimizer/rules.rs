@@ -41,6 +41,16 @@ pub(crate) trait Rule: Copy {
         g: [S::F; U],
         mask: Option<S::M>,
     );
+
+    /// What [`step`](Self::step) does where all gradients are zero, to the bit.
+    ///
+    /// # Safety
+    /// As `step`.
+    #[inline(always)]
+    unsafe fn rest<S: Simd, const U: usize>(self, s: S, at: Place, mask: Option<S::M>) {
+        // SAFETY: the caller's.
+        unsafe { self.step(s, at, [s.splat(0.0); U], mask) };
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -63,6 +73,10 @@ impl Rule for Sgd {
             store_all(s, at.w, each!(s, u => s.fnma(s.splat(self.rate), g[u], w[u])), mask);
         }
     }
+
+    /// Nothing.
+    #[inline(always)]
+    unsafe fn rest<S: Simd, const U: usize>(self, _: S, _: Place, _: Option<S::M>) {}
 }
 
 #[derive(Clone, Copy)]
@@ -126,6 +140,17 @@ impl Rule for RmsProp {
             let step = each!(s, u => s.mul(g[u], root.near[u]));
             let step = each!(s, u => s.mul(step[u], root.correction[u]));
             store_all(s, at.w, each!(s, u => s.fnma(s.splat(self.rate), step[u], w[u])), mask);
+        }
+    }
+
+    /// The sum of squares decays; the weights stay.
+    #[inline(always)]
+    unsafe fn rest<S: Simd, const U: usize>(self, s: S, at: Place, mask: Option<S::M>) {
+        // SAFETY: the caller's.
+        unsafe {
+            let (keep, epsilon) = (s.splat(self.keep), s.splat(self.epsilon));
+            let sum = load_all::<S, U>(s, at.second, mask);
+            store_all(s, at.second, each!(s, u => s.fma(keep, sum[u], epsilon)), mask);
         }
     }
 }
