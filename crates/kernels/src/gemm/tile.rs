@@ -213,7 +213,13 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
 /// As [`Tile`] says, for this k.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "each step goes down a column of the sums")]
-pub(crate) unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>(
+pub(crate) unsafe fn step<
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED: bool,
+    const EACH: usize,
+>(
     s: S,
     acc: &mut [[S::F; NV]; MR],
     a: &Rows<MR, EACH>,
