@@ -22,6 +22,31 @@ fn fold_sixteen(mut lanes: [f32; 16], op: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
+/// `N` floats and zeros. Of a number that is known, they go to registers one by one; a loop over any
+/// number is a call that copies, and then waits for what it has just written.
+///
+/// # Safety
+/// `p` is valid for `N` floats.
+#[inline(always)]
+unsafe fn first<const N: usize>(p: *const f32) -> f32x8 {
+    let mut lanes = [0.0; 8];
+    // SAFETY: the caller's; an array of floats needs no more than a float's alignment.
+    lanes[..N].copy_from_slice(&unsafe { p.cast::<[f32; N]>().read() });
+    f32x8::new(lanes)
+}
+
+/// Writes the first `N` lanes.
+///
+/// # Safety
+/// `p` is valid for `N` floats.
+#[inline(always)]
+unsafe fn put_first<const N: usize>(p: *mut f32, x: [f32; 8]) {
+    let mut lanes = [0.0; N];
+    lanes.copy_from_slice(&x[..N]);
+    // SAFETY: the caller's; an array of floats needs no more than a float's alignment.
+    unsafe { p.cast::<[f32; N]>().write(lanes) };
+}
+
 impl Simd for Portable {
     const LANES: usize = 8;
     // SSE2's sixteen registers of four lanes hold eight vectors of eight.
@@ -59,19 +84,38 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load_masked(self, p: *const f32, m: usize) -> f32x8 {
-        let mut lanes = [0.0; 8];
-        for (i, lane) in lanes[..m].iter_mut().enumerate() {
-            // SAFETY: the caller's.
-            *lane = unsafe { *p.add(i) };
+        // SAFETY: the caller's.
+        unsafe {
+            match m {
+                0 => f32x8::splat(0.0),
+                1 => first::<1>(p),
+                2 => first::<2>(p),
+                3 => first::<3>(p),
+                4 => first::<4>(p),
+                5 => first::<5>(p),
+                6 => first::<6>(p),
+                7 => first::<7>(p),
+                _ => first::<8>(p),
+            }
         }
-        f32x8::new(lanes)
     }
 
     #[inline(always)]
     unsafe fn store_masked(self, p: *mut f32, x: f32x8, m: usize) {
-        for (i, lane) in x.to_array()[..m].iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe { *p.add(i) = *lane };
+        let x = x.to_array();
+        // SAFETY: the caller's.
+        unsafe {
+            match m {
+                0 => {}
+                1 => put_first::<1>(p, x),
+                2 => put_first::<2>(p, x),
+                3 => put_first::<3>(p, x),
+                4 => put_first::<4>(p, x),
+                5 => put_first::<5>(p, x),
+                6 => put_first::<6>(p, x),
+                7 => put_first::<7>(p, x),
+                _ => put_first::<8>(p, x),
+            }
         }
     }
 
