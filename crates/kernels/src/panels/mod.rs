@@ -20,10 +20,12 @@
 //! columns, 39 % in any of four examples, 47 % in any of eight.
 
 mod ahead;
+mod alike;
 mod batch;
 mod order;
 
 pub use ahead::Ahead;
+pub use alike::Alike;
 pub use batch::Batch;
 pub use order::FeatureOrder;
 
@@ -119,15 +121,31 @@ impl Panels {
         assert_eq!(self.depth, batch.width, "features");
         assert!(rows.end <= batch.rows, "rows {rows:?} of {}", batch.rows);
         self.grow(self.rows + rows.len());
-        isa.run(Fill { panels: self, batch, rows, first, transposed: false });
+        isa.run(Fill { panels: self, source: Source::Examples(batch, &rows), first });
+    }
+
+    /// Adds panels of four of `data`'s rows, in the order of `rows`, as they lie: bytes that stand
+    /// for themselves times `scale`. With rows of a multiple of sixteen bytes nothing is copied before
+    /// it is listed.
+    ///
+    /// # Panics
+    /// If the rows are of another length than the features, or that is no multiple of sixteen; if a
+    /// row is not there, there is no room for them, or those before did not fill their last panel.
+    pub fn add_rows(&mut self, isa: Isa, data: &[u8], scale: f32, rows: &[u32]) {
+        let (first, width) = (self.count(), self.depth);
+        assert_eq!(self.rows, PANEL * first, "whole panels");
+        assert!(width > 0 && width.is_multiple_of(16), "rows of {width} bytes");
+        let there = data.len() / width;
+        assert!(rows.iter().all(|row| (*row as usize) < there), "rows below {there}");
+        self.grow(self.rows + rows.len());
+        isa.run(Fill { panels: self, source: Source::Rows { data, scale, rows }, first });
     }
 
     /// Panels of four neighbouring features: the weight gradient's left operand
     /// `[features, examples]`.
     pub fn fill_features(&mut self, isa: Isa, batch: &Batch) {
         self.begin(batch.width, batch.rows, CHUNK_OF_EXAMPLES);
-        let rows = 0..batch.rows;
-        isa.run(Fill { panels: self, batch, rows, first: 0, transposed: true });
+        isa.run(Fill { panels: self, source: Source::Features(batch), first: 0 });
     }
 
     fn begin(&mut self, rows: usize, depth: usize, chunk: usize) {
@@ -195,14 +213,22 @@ impl Panels {
     }
 }
 
+/// What panels are made of.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// These rows of a batch.
+    Examples(&'a Batch, &'a Range<usize>),
+    /// Its columns.
+    Features(&'a Batch),
+    /// Rows where they lie.
+    Rows { data: &'a [u8], scale: f32, rows: &'a [u32] },
+}
+
 struct Fill<'a> {
     panels: &'a mut Panels,
-    batch: &'a Batch,
-    /// Rows of the batch.
-    rows: Range<usize>,
-    /// The panel of the first of them, or of the first features.
+    source: Source<'a>,
+    /// The panel of the source's first rows.
     first: usize,
-    transposed: bool,
 }
 
 impl Kernel for Fill<'_> {
@@ -210,10 +236,17 @@ impl Kernel for Fill<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Fill { panels, batch, rows, first, transposed } = self;
-        if !batch.bytes {
-            return fill_floats(panels, batch, &rows, first, transposed);
-        }
+        let Fill { panels, source, first } = self;
+        let scale = match source {
+            Source::Examples(batch, rows) if !batch.bytes => {
+                return fill_floats(panels, batch, rows, first, false);
+            }
+            Source::Features(batch) if !batch.bytes => {
+                return fill_floats(panels, batch, &(0..batch.rows), first, true);
+            }
+            Source::Examples(batch, _) | Source::Features(batch) => batch.scale,
+            Source::Rows { scale, .. } => scale,
+        };
         let count = panels.count() - first;
         let (words, kept) = (panels.words.as_mut_ptr(), panels.kept.as_mut_ptr());
         for group in (0..count).step_by(GROUP) {
@@ -221,22 +254,37 @@ impl Kernel for Fill<'_> {
             let before = panels.starts.len() - 1;
             let mut total = 0;
             // SAFETY: the batch has its rows rounded up to sixteen, of `stride` words each, a
-            // multiple of sixteen; `words` has a group's rows, `kept` and, beyond what is kept so
+            // multiple of sixteen; rows where they lie are within `data`, of a multiple of sixteen
+            // bytes, as `add_rows` has checked; `words` has a group's rows, `kept` and, beyond what is kept so
             // far, `list` and `values` have room for all their entries: `grow` has checked.
             unsafe {
                 let row_words = panels.depth.next_multiple_of(16);
-                if transposed {
-                    let from = batch.words.as_ptr().add(group);
-                    s.transpose(from, batch.stride, batch.rows, here, words, row_words);
-                } else {
-                    for panel in 0..here {
-                        let row = |r| {
-                            let row = rows.start + (group + panel) * PANEL + r;
-                            batch.row(if row < rows.end { row } else { usize::MAX })
-                        };
-                        let row = |r| row(r).as_ptr().cast::<u8>();
-                        let rows = [row(0), row(1), row(2), row(3)];
-                        s.interleave(rows, panels.depth, words.add(panel * row_words));
+                match source {
+                    Source::Features(batch) => {
+                        let from = batch.words.as_ptr().add(group);
+                        s.transpose(from, batch.stride, batch.rows, here, words, row_words);
+                    }
+                    Source::Examples(batch, rows) => {
+                        for panel in 0..here {
+                            let row = |r| {
+                                let row = rows.start + (group + panel) * PANEL + r;
+                                batch.row(if row < rows.end { row } else { usize::MAX })
+                            };
+                            let row = |r| row(r).as_ptr().cast::<u8>();
+                            let rows = [row(0), row(1), row(2), row(3)];
+                            s.interleave(rows, panels.depth, words.add(panel * row_words));
+                        }
+                    }
+                    Source::Rows { data, rows, .. } => {
+                        for panel in 0..here {
+                            // Past the last row that row again, whose values add no entry.
+                            let row = |r: usize| {
+                                let row = ((group + panel) * PANEL + r).min(rows.len() - 1);
+                                data.as_ptr().add(rows[row] as usize * panels.depth)
+                            };
+                            let rows = [row(0), row(1), row(2), row(3)];
+                            s.interleave(rows, panels.depth, words.add(panel * row_words));
+                        }
                     }
                 }
                 let start = panels.starts[before];
@@ -252,7 +300,7 @@ impl Kernel for Fill<'_> {
                 }
                 // In a second pass, whose vectors are full.
                 let values = panels.values.as_mut_ptr().add(PANEL * start);
-                s.expand(kept, total, batch.scale, values);
+                s.expand(kept, total, scale, values);
             }
         }
     }

@@ -146,6 +146,15 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn eights(self, p: *const u8, len: usize) -> u8 {
+        // SAFETY: the caller's; masked-off lanes are not read.
+        unsafe {
+            let x = _mm512_maskz_loadu_epi64(self.first(len) as u8, p.cast());
+            _mm512_test_epi64_mask(x, x)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn compress(
         self,
         words: *const u32,

@@ -151,6 +151,18 @@ pub(crate) trait Simd: Copy {
         }
     }
 
+    /// Bit i: whether eight bytes from `8 i` on have a value.
+    /// # Safety
+    /// `p` is valid for `8 len` bytes; `len` is at most 8.
+    unsafe fn eights(self, p: *const u8, len: usize) -> u8 {
+        let mut bits = 0;
+        for i in 0..len {
+            // SAFETY: the caller's.
+            bits |= u8::from(unsafe { p.add(8 * i).cast::<u64>().read_unaligned() } != 0) << i;
+        }
+        bits
+    }
+
     /// Lists the indices of the words that are not zero, in order, and the words themselves;
     /// returns their number.
     /// # Safety

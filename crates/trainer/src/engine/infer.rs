@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use dataset::{Examples, LabelsView};
+use dataset::{Examples, FeaturesView, LabelsView};
 use kernels::first_layer::STRIP;
 use kernels::gemm::{Epilogue, Products, Start, share};
-use kernels::panels::{Batch, PANEL, Panels};
+use kernels::panels::{Alike, Batch, PANEL, Panels};
 use kernels::{Arena, Isa, MatRef, Targets, first_layer, loss};
 
+use super::BYTE_SCALE;
 use super::gather::{SOME, batch_of, push};
 use super::network::{Head, Network};
 use super::shares::{Activations, Block, QUANTUM};
@@ -67,9 +68,14 @@ pub(crate) struct Forward {
     isa: Isa,
     batch: Batch,
     panels: Panels,
+    alike: Alike,
+    /// Which example each row of the panels is, where they are not in their order.
+    order: Vec<u32>,
     /// Outputs of each layer.
     outputs: Vec<Activations>,
     products: Products,
+    /// Outputs of the last layer in the order of the examples.
+    in_order: Vec<f32>,
     losses: Vec<f32>,
 }
 
@@ -83,19 +89,32 @@ impl Forward {
             isa,
             batch: batch_of(examples, capacity.min(SOME)),
             panels: Panels::in_arena(arena, rows, network.widths[0]),
+            alike: Alike::with_capacity(capacity),
+            order: Vec::with_capacity(capacity),
             outputs: network.widths[1..]
                 .iter()
                 .map(|w| Activations::new(arena, rows, *w))
                 .collect(),
             products: Products::new(isa),
+            in_order: Vec::new(),
             losses: vec![0.0; capacity],
         }
     }
 
-    /// Reads the examples and lists what is not zero in them.
+    /// Reads the examples and lists what is not zero in them. Rows of bytes come in an order in
+    /// which those of a panel have their zeros in the same places; no result depends on it.
     fn load(&mut self, examples: Examples<'_>) {
         let width = examples.width();
         self.panels.begin_examples(width);
+        self.order.clear();
+        if let FeaturesView::U8(pixels) = examples.features()
+            && width.is_multiple_of(16)
+            && width > 0
+        {
+            self.order.extend_from_slice(self.alike.order(self.isa, pixels, width));
+            self.panels.add_rows(self.isa, pixels, BYTE_SCALE, &self.order);
+            return;
+        }
         for start in (0..examples.len()).step_by(SOME) {
             self.batch.clear();
             for i in start..(start + SOME).min(examples.len()) {
@@ -105,7 +124,7 @@ impl Forward {
         }
     }
 
-    /// The last layer's sums for the batch: `[rows, classes]`.
+    /// The last layer's sums for the batch, in the order of the panels: `[rows, classes]`.
     fn sums(&mut self, network: &Network, weights: &Weights) -> &mut Activations {
         let rows = self.panels.rows();
         for (cols, matrix, biases) in &weights.first {
@@ -127,7 +146,8 @@ impl Forward {
         &mut self.outputs[last]
     }
 
-    /// The model's outputs for the batch that was loaded: `[rows, classes]`, padded rows.
+    /// The model's outputs for the batch that was loaded, in the order of the panels: `[rows,
+    /// classes]`, padded rows.
     fn outputs(&mut self, network: &Network, weights: &Weights) -> &Activations {
         let (isa, rows) = (self.isa, self.panels.rows());
         let sums = self.sums(network, weights);
@@ -156,17 +176,33 @@ impl Forward {
         };
         let here = &mut losses[..rows];
         let correct = if network.head == Head::SoftmaxCrossEntropy {
-            let sums = self.sums(network, weights);
-            let values = &sums.values[..rows * sums.stride];
-            loss::softmax_cross_entropy_loss(isa, values, sums.stride, classes, targets, here)
+            let stride = self.sums(network, weights).stride;
+            let sums = self.in_order(rows);
+            loss::softmax_cross_entropy_loss(isa, sums, stride, classes, targets, here)
         } else {
-            let outputs = self.outputs(network, weights);
-            let values = &outputs.values[..rows * outputs.stride];
-            loss::mean_squared_error_loss(isa, values, outputs.stride, classes, targets, here)
+            let stride = self.outputs(network, weights).stride;
+            let outputs = self.in_order(rows);
+            loss::mean_squared_error_loss(isa, outputs, stride, classes, targets, here)
         };
         let sum = here.iter().map(|loss| f64::from(*loss)).sum();
         self.losses = losses;
         (sum, correct)
+    }
+
+    /// The last layer's rows in the order of the examples.
+    fn in_order(&mut self, rows: usize) -> &[f32] {
+        let Some(Activations { values, stride, .. }) = self.outputs.last() else {
+            unreachable!("a network has layers")
+        };
+        let values = &values[..rows * stride];
+        if self.order.is_empty() {
+            return values;
+        }
+        self.in_order.resize(values.len(), 0.0);
+        for (row, place) in values.chunks_exact(*stride).zip(&self.order) {
+            self.in_order[*place as usize * stride..][..*stride].copy_from_slice(row);
+        }
+        &self.in_order
     }
 
     /// Outputs for one example, `[classes]`.
@@ -176,6 +212,7 @@ impl Forward {
             Row::Bytes(bytes) => self.batch.push_bytes(bytes),
             Row::Floats(floats) => self.batch.push_floats(floats),
         }
+        self.order.clear();
         self.panels.fill_examples(self.isa, &self.batch);
         let classes = network.classes();
         &self.outputs(network, weights).values[..classes]
@@ -260,8 +297,10 @@ pub(crate) fn predict(
     let targets = all.chunks_mut(CHUNK * classes);
     Team::new(network).chunks(examples, targets, |forward, chunk, out: &mut [f32]| {
         forward.load(chunk);
-        let outputs = forward.outputs(network, &weights);
-        for (out, row) in out.chunks_mut(classes).zip(outputs.values.chunks(outputs.stride)) {
+        forward.outputs(network, &weights);
+        let stride = forward.outputs[forward.outputs.len() - 1].stride;
+        let outputs = forward.in_order(chunk.len());
+        for (out, row) in out.chunks_mut(classes).zip(outputs.chunks(stride)) {
             out.copy_from_slice(&row[..classes]);
         }
     });
