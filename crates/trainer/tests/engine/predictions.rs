@@ -60,16 +60,17 @@ fn outputs_and_losses_are_those_of_the_textbook() {
 #[test]
 fn the_predictor_has_the_bits_of_predict() {
     // 1100 inputs of a hidden layer: a sum that the products cut into blocks.
-    for widths in [&[45, 10][..], &[45, 512, 10], &[45, 7, 1], &[45, 1100, 33, 300]] {
-        let classes = widths[widths.len() - 1];
-        for data in [Data::bytes(133, 45, classes, 1), Data::floats(133, 45, classes, 2)] {
+    // Rows of 48 bytes are listed in another order.
+    for widths in [&[45, 10][..], &[45, 512, 10], &[48, 40, 7, 1], &[48, 1100, 33, 300]] {
+        let (inputs, classes) = (widths[0], widths[widths.len() - 1]);
+        for data in [Data::bytes(133, inputs, classes, 1), Data::floats(133, inputs, classes, 2)] {
             let model = classifier(widths, Optimizer::adam());
             let outputs = model.predict(data.examples()).unwrap();
             let mut predictor = model.predictor(&data.examples()).unwrap();
             for (i, expected) in outputs.chunks(classes).enumerate() {
                 let row = match &data.features {
-                    Features::Bytes(v) => Row::Bytes(&v[i * 45..][..45]),
-                    Features::Floats(v) => Row::Floats(&v[i * 45..][..45]),
+                    Features::Bytes(v) => Row::Bytes(&v[i * inputs..][..inputs]),
+                    Features::Floats(v) => Row::Floats(&v[i * inputs..][..inputs]),
                 };
                 assert_eq!(predictor.predict(row), expected, "{widths:?}, example {i}");
                 // However many examples come together.
