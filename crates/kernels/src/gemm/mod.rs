@@ -1,13 +1,14 @@
 //! `C = epilogue(A B)` over strided views.
 //!
 //! Reading order: [`Plan`] decides once a shape; [`Gemm`] owns the plan and its scratch memory and
-//! runs it; `product` holds the loops around the tiles; `tile` is the hot loop; `pack` copies
-//! blocks for it; `swapped` computes a narrow result through its transpose;
-//! [`Team`] cuts a product for several threads.
+//! runs it; `product` holds the loops around the tiles; `tile` is the hot loop, `step` one k
+//! of it; `pack` copies blocks for it; `swapped` computes a narrow result through its
+//! transpose; [`Team`] cuts a product for several threads.
 
 mod pack;
 mod plan;
 mod product;
+mod step;
 mod swapped;
 mod team;
 pub(crate) mod tile;

@@ -5,6 +5,11 @@
 use crate::simd::Simd;
 use crate::view::MatRef;
 
+/// Rows of B that are copied at a time.
+const ROWS: usize = 8;
+/// Floats of a line of the cache.
+const LINE: usize = 16;
+
 /// Copies A `[rows, k]` into panels of `height` rows, each `[k, height]`: the scalars that one
 /// step of a tile broadcasts lie side by side. What is behind the last row is left as it is.
 ///
@@ -13,7 +18,7 @@ use crate::view::MatRef;
 #[inline(always)]
 pub(super) unsafe fn pack_a<S: Simd>(s: S, a: MatRef<'_>, height: usize, out: *mut f32) {
     // SAFETY: columns of A in panels of `height`; see `pack_b`.
-    unsafe { pack_b(s, a.t(), height, out) }
+    unsafe { panels(s, a.t(), height, out) }
 }
 
 /// Copies B `[k, cols]` into panels of `width` columns, each `[k, width]`. What is behind the last
@@ -23,6 +28,35 @@ pub(super) unsafe fn pack_a<S: Simd>(s: S, a: MatRef<'_>, height: usize, out: *m
 /// `out` is valid for `cols` rounded up to `width`, times `k` floats.
 #[inline(always)]
 pub(super) unsafe fn pack_b<S: Simd>(s: S, b: MatRef<'_>, width: usize, out: *mut f32) {
+    let (k, cols, stride) = (b.rows(), b.cols(), b.row_stride());
+    if b.col_stride() != 1 {
+        // SAFETY: the caller's.
+        return unsafe { panels(s, b, width, out) };
+    }
+    // Some rows of all panels before the next rows: what is read lies in long runs, which the
+    // processor's prefetchers follow.
+    for row in (0..k).step_by(ROWS) {
+        let rows = ROWS.min(k - row);
+        let mut to = out.wrapping_add(row * width);
+        for j in (0..cols).step_by(width) {
+            let here = width.min(cols - j);
+            let from = b.ptr().wrapping_add(row * stride + j);
+            for r in rows..2 * rows {
+                for col in (0..here).step_by(LINE) {
+                    s.prefetch(from.wrapping_add(r * stride + col));
+                }
+            }
+            // SAFETY: rows below `k` and columns below `cols` are elements of the view; each
+            // panel has `k * width` floats.
+            unsafe { copy(s, from, stride, rows, here, to, width) };
+            to = to.wrapping_add(k * width);
+        }
+    }
+}
+
+/// As [`pack_b`] says, one panel after the other.
+#[inline(always)]
+unsafe fn panels<S: Simd>(s: S, b: MatRef<'_>, width: usize, out: *mut f32) {
     let (k, cols) = (b.rows(), b.cols());
     let (row_stride, col_stride) = (b.row_stride(), b.col_stride());
     let mut panel = out;

@@ -3,8 +3,10 @@
 use super::tile;
 use crate::Isa;
 
-/// Floats of A or B that stay in the second-level cache beside what passes through.
+/// Floats of B that stay in the second-level cache beside what passes through.
 const BLOCK: usize = 256 * 1024;
+/// Floats of a packed block of A, which is read from there once a strip.
+const BLOCK_A: usize = 64 * 1024;
 /// Floats of a packed block of B that stays there while all rows of A pass through.
 const BLOCK_FAR: usize = 192 * 1024;
 /// Up to this many summands a product is not cut: one pass over C.
@@ -96,7 +98,7 @@ impl Plan {
         // Saturating: views with strides of zero may be of any size.
         let size_a = m.saturating_mul(k);
         let near = n.saturating_mul(k) <= NEAR;
-        let far = size_a > BLOCK && n.saturating_mul(k) > BLOCK;
+        let far = far(m, n, k);
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far)
         } else if far {
@@ -117,8 +119,7 @@ impl Plan {
         // Scalars of a transposed A lie a stride apart along k.
         let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
         let m_block = if pack_a {
-            let most = if far { BLOCK / 4 } else { BLOCK };
-            round_up(balanced(m, (most / k_block.max(1)).max(tile_rows)), tile_rows)
+            round_up(balanced(m, (BLOCK_A / k_block.max(1)).max(tile_rows)), tile_rows)
         } else {
             m
         };
@@ -210,6 +211,11 @@ fn round_up(x: usize, to: usize) -> usize {
     x.div_ceil(to).saturating_mul(to)
 }
 
+/// Whether neither operand fits the second-level cache.
+fn far(m: usize, n: usize, k: usize) -> bool {
+    m.saturating_mul(k) > BLOCK && n.saturating_mul(k) > BLOCK
+}
+
 /// The size of equal parts of `len` that are no larger than `most`.
 fn balanced(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most).max(1)).max(1)
@@ -237,15 +243,17 @@ fn best_tile(registers: usize, lanes: usize, m: usize, n: usize, k: usize) -> (u
 /// A summand takes two multiply-adds or two loads a cycle, no less than a chain's latency of four,
 /// and 40 bytes of B a cycle from the second-level cache; a little for each load, and more for
 /// each vector of B beyond three that comes from there, which is what wide tiles were measured to
-/// lose. A tile takes some cycles more to begin, and one for each vector of C.
+/// lose (beyond four, where neither operand fits that cache). A tile takes some cycles more to
+/// begin, and one for each vector of C.
 fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: usize) -> f64 {
     let near = n.saturating_mul(k) <= NEAR;
+    let free = if far(m, n, k) { 4.0 } else { 3.0 };
     let tiles = m.div_ceil(most);
     let strip = |width: usize| -> f64 {
         let (rows, width) = (m as f64 / tiles as f64, width as f64);
         let bytes = 4.0 * width * lanes as f64;
         let sums = rows * width;
-        let beyond = if near || rows <= 1.0 { 0.0 } else { (bytes / 64.0 - 3.0).max(0.0) };
+        let beyond = if near || rows <= 1.0 { 0.0 } else { (bytes / 64.0 - free).max(0.0) };
         let summand = (sums / 2.0).max((rows + width) / 2.0).max(4.0).max(bytes / 40.0)
             + 0.05 * (rows + width)
             + 0.4 * beyond;

@@ -25,6 +25,8 @@
 //! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
 //! masked lanes are neither read nor written. C is read only where the sum continues.
 
+use super::step::load_at;
+pub(crate) use super::step::{Rows, step};
 use crate::simd::{Kernel, Simd};
 
 /// What happens to a finished sum on its way to C.
@@ -63,70 +65,11 @@ pub(crate) struct Tile {
     pub finish: Finish,
 }
 
-/// Rows of B that a copying tile asks for ahead of its loads: they lie a stride apart, which no
-/// prefetcher of the processor follows.
+/// Rows of B that a copying tile asks for ahead of its loads: no prefetcher of the processor
+/// follows their stride.
 const AHEAD: usize = 8;
-
-/// Summands of a turn of the loop where those of a row of A lie side by side.
+/// Summands of a turn of the loop.
 const STEPS: usize = 4;
-
-/// Where a tile reads A: every `EACH`th row has a pointer of its own, and the rows behind it are
-/// at multiples of the stride.
-///
-/// Integer additions are done by the ports that multiply-adds need. From one pointer the compiler
-/// makes a chain of them, one a row and k; three rows from each pointer need none, since an
-/// address may contain a register once or twice.
-pub(crate) struct Rows<const MR: usize, const EACH: usize> {
-    pointers: [*const f32; 5],
-    stride: usize,
-}
-
-impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
-    const POINTERS: usize = MR.div_ceil(EACH);
-
-    #[inline(always)]
-    pub(crate) fn new(a: *const f32, stride: usize) -> Self {
-        let mut pointers = [a; 5];
-        for (i, p) in pointers.iter_mut().enumerate().take(Self::POINTERS) {
-            *p = a.wrapping_add(i * EACH * stride);
-        }
-        Self { pointers, stride }
-    }
-
-    /// # Safety
-    /// The element, `k` floats behind where the pointers are, is valid.
-    #[inline(always)]
-    unsafe fn at(&self, row: usize, k: usize) -> f32 {
-        // SAFETY: the caller's.
-        unsafe { *self.pointers[row / EACH].add(row % EACH * self.stride + k) }
-    }
-
-    #[inline(always)]
-    pub(crate) fn advance(&mut self, floats: usize) {
-        for p in self.pointers.iter_mut().take(Self::POINTERS) {
-            *p = opaque(p.wrapping_add(floats));
-        }
-    }
-}
-
-/// The pointer, of which the compiler no longer knows how it was computed: it would compute all
-/// pointers of [`Rows`] from the first again.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[expect(clippy::pointers_in_nomem_asm_block, reason = "what it points to is not touched")]
-#[inline(always)]
-fn opaque(mut p: *const f32) -> *const f32 {
-    // SAFETY: no instruction at all.
-    unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
-    }
-    p
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
-#[inline(always)]
-fn opaque(p: *const f32) -> *const f32 {
-    p
-}
 
 /// A tile of `MR` rows and `NV` vectors; `MASKED` if the last vector is partial.
 struct TileKernel<const MR: usize, const NV: usize, const MASKED: bool> {
@@ -154,49 +97,20 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                     }
                 }
             }
-            let mut rows = Rows::<MR, 3>::new(t.a, t.a_row);
-            // Pointers wrap: after the last k they may point past the end by a whole stride.
-            let mut b = t.b;
             if !t.list.is_null() {
                 debug_assert_eq!(t.a_row, 1, "a list goes with the columns of A side by side");
-                let mut rows = Rows::<MR, MR>::new(t.a, 1);
-                for k in 0..t.k {
-                    let b = t.b.add(*t.list.add(k) as usize * t.b_row);
-                    step::<S, MR, NV, MASKED, MR>(s, &mut acc, &rows, 0, b, mask);
-                    rows.advance(t.a_k);
-                }
+                listed::<S, MR, NV, MASKED>(s, &mut acc, &t, mask);
             } else if !self.panel.is_null() {
-                let mut panel = self.panel;
-                for _ in 0..t.k {
-                    for v in 0..NV {
-                        s.prefetch(b.wrapping_add(AHEAD * t.b_row + v * S::LANES));
-                        let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
-                        s.store(panel.add(v * S::LANES), row);
-                    }
-                    step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, 0, b, mask);
-                    rows.advance(t.a_k);
-                    b = b.wrapping_add(t.b_row);
-                    panel = panel.add(NV * S::LANES);
-                }
+                copying::<S, MR, NV, MASKED>(s, &mut acc, &t, mask, self.panel);
             } else if t.a_row == 1 {
-                let mut rows = Rows::<MR, MR>::new(t.a, 1);
-                for _ in 0..t.k {
-                    step::<S, MR, NV, MASKED, MR>(s, &mut acc, &rows, 0, b, mask);
-                    rows.advance(t.a_k);
-                    b = b.wrapping_add(t.b_row);
-                }
+                let rows = Rows::<MR, MR>::new(t.a, 1);
+                walk::<S, MR, NV, MASKED, MR>(s, &mut acc, rows, t.a_k, &t, mask);
+            } else if t.a_k == 1 {
+                let rows = Rows::<MR, 3>::new(t.a, t.a_row);
+                walk::<S, MR, NV, MASKED, 3>(s, &mut acc, rows, 1, &t, mask);
             } else {
-                let mut left = t.k;
-                while t.a_k == 1 && left >= STEPS {
-                    for k in 0..STEPS {
-                        let b = b.add(k * t.b_row);
-                        step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, k, b, mask);
-                    }
-                    rows.advance(STEPS);
-                    b = b.wrapping_add(STEPS * t.b_row);
-                    left -= STEPS;
-                }
-                for _ in 0..left {
+                let (mut rows, mut b) = (Rows::<MR, 3>::new(t.a, t.a_row), t.b);
+                for _ in 0..t.k {
                     step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, 0, b, mask);
                     rows.advance(t.a_k);
                     b = b.wrapping_add(t.b_row);
@@ -207,52 +121,94 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
     }
 }
 
-/// One k, `k` summands behind where `a` points: MR x NV multiply-adds.
+/// All k, [`STEPS`] in a turn, for an A whose rows or columns lie contiguous (both strides in an
+/// address would spill sums). `a_k` is the tile's: the compiler knows it if it is 1.
 ///
 /// # Safety
-/// As [`Tile`] says, for this k.
+/// As [`Tile`] says.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "each step goes down a column of the sums")]
-pub(crate) unsafe fn step<
-    S: Simd,
-    const MR: usize,
-    const NV: usize,
-    const MASKED: bool,
-    const EACH: usize,
->(
+unsafe fn walk<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>(
     s: S,
     acc: &mut [[S::F; NV]; MR],
-    a: &Rows<MR, EACH>,
-    k: usize,
-    b: *const f32,
+    mut a: Rows<MR, EACH>,
+    a_k: usize,
+    t: &Tile,
     mask: S::M,
 ) {
+    let (mut b, mut left) = (t.b, t.k);
+    // SAFETY: the caller's. Pointers wrap: after the last k they may point past the end by a
+    // whole stride.
+    unsafe {
+        while left >= STEPS {
+            for k in 0..STEPS {
+                let b = b.add(k * t.b_row);
+                step::<S, MR, NV, MASKED, EACH>(s, acc, &a, k * a_k, b, mask);
+            }
+            a.advance(STEPS * a_k);
+            b = b.wrapping_add(STEPS * t.b_row);
+            left -= STEPS;
+        }
+        for _ in 0..left {
+            step::<S, MR, NV, MASKED, EACH>(s, acc, &a, 0, b, mask);
+            a.advance(a_k);
+            b = b.wrapping_add(t.b_row);
+        }
+    }
+}
+
+/// The listed k.
+///
+/// # Safety
+/// As [`Tile`] says.
+#[inline(always)]
+unsafe fn listed<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    acc: &mut [[S::F; NV]; MR],
+    t: &Tile,
+    mask: S::M,
+) {
+    let mut a = Rows::<MR, MR>::new(t.a, 1);
     // SAFETY: the caller's.
     unsafe {
-        // The shorter side of the tile waits in registers, the longer one passes by: of a tile of
-        // three rows and eight vectors, the sums and a row of B would need 33 registers.
-        if NV > MR {
-            let mut column = [s.splat(0.0); MR];
-            for (r, column) in column.iter_mut().enumerate() {
-                *column = s.splat(a.at(r, k));
-            }
+        for k in 0..t.k {
+            let b = t.b.add(*t.list.add(k) as usize * t.b_row);
+            step::<S, MR, NV, MASKED, MR>(s, acc, &a, 0, b, mask);
+            a.advance(t.a_k);
+        }
+    }
+}
+
+/// All k, with the rows of B copied to `panel`.
+///
+/// # Safety
+/// As [`Tile`] says; `panel` is valid for `k` rows of whole vectors.
+#[inline(always)]
+unsafe fn copying<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    acc: &mut [[S::F; NV]; MR],
+    t: &Tile,
+    mask: S::M,
+    mut panel: *mut f32,
+) {
+    let (mut a, mut b) = (Rows::<MR, 3>::new(t.a, t.a_row), t.b);
+    // SAFETY: the caller's.
+    unsafe {
+        for _ in 0..t.k {
             for v in 0..NV {
+                s.prefetch(b.wrapping_add(AHEAD * t.b_row + v * S::LANES));
                 let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
-                for r in 0..MR {
-                    acc[r][v] = s.fma(column[r], row, acc[r][v]);
-                }
+                s.store(panel.add(v * S::LANES), row);
             }
-        } else {
-            let mut row = [s.splat(0.0); NV];
-            for (v, row) in row.iter_mut().enumerate() {
-                *row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+            // From the panel, to keep the vectors in registers: B may be the panel, for all that
+            // the compiler knows, and is loaded again. Many vectors need that.
+            if NV > MR {
+                step::<S, MR, NV, MASKED, 3>(s, acc, &a, 0, b, mask);
+            } else {
+                step::<S, MR, NV, false, 3>(s, acc, &a, 0, panel, mask);
             }
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let x = s.splat(a.at(r, k));
-                for v in 0..NV {
-                    acc[v] = s.fma(x, row[v], acc[v]);
-                }
-            }
+            a.advance(t.a_k);
+            b = b.wrapping_add(t.b_row);
+            panel = panel.add(NV * S::LANES);
         }
     }
 }
@@ -316,19 +272,6 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
     }
 }
 
-/// # Safety
-/// `p` is valid for the vector, or for the mask's lanes of the last one.
-#[inline(always)]
-unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
-    s: S,
-    p: *const f32,
-    v: usize,
-    mask: S::M,
-) -> S::F {
-    // SAFETY: the caller's.
-    unsafe { if MASKED && v + 1 == NV { s.load_masked(p, mask) } else { s.load(p) } }
-}
-
 /// Runs the tile of `rows` rows: `rows` at most [`shapes`] of the vectors in `cols`.
 ///
 /// # Safety
@@ -389,11 +332,13 @@ pub(super) unsafe fn run_copying<S: Simd>(s: S, rows: usize, tile: Tile, panel: 
     }
 }
 
-/// Widths of tiles, in vectors, that exist for this many registers, and the rows of the largest.
+/// Widths of tiles, in vectors, that exist for this many registers, and the rows of the largest
+/// that a product takes. (Four rows of three vectors just fit sixteen registers, and the compiler
+/// does not find how.)
 pub(crate) const fn shapes(registers: usize) -> &'static [(usize, usize)] {
     match registers {
         32 => &[(1, 14), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (7, 3), (8, 3)],
-        16 => &[(1, 10), (2, 6), (3, 4), (4, 2), (5, 1), (6, 1)],
+        16 => &[(1, 10), (2, 6), (3, 3), (4, 2), (5, 1), (6, 1)],
         _ => &[(1, 4), (2, 4), (3, 4)],
     }
 }

@@ -1,0 +1,124 @@
+//! One step of a tile: the addresses of the rows of A, and the multiply-adds.
+
+use crate::simd::Simd;
+
+/// Where a tile reads A: every `EACH`th row has a pointer of its own, and the rows behind it are
+/// at multiples of the stride.
+///
+/// Integer additions are done by the ports that multiply-adds need. From one pointer the compiler
+/// makes a chain of them, one a row and k; three rows from each pointer need none, since an
+/// address may contain a register once or twice.
+pub(crate) struct Rows<const MR: usize, const EACH: usize> {
+    pointers: [*const f32; 5],
+    stride: usize,
+}
+
+impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
+    const POINTERS: usize = MR.div_ceil(EACH);
+
+    #[inline(always)]
+    pub(crate) fn new(a: *const f32, stride: usize) -> Self {
+        let mut pointers = [a; 5];
+        for (i, p) in pointers.iter_mut().enumerate().take(Self::POINTERS) {
+            *p = a.wrapping_add(i * EACH * stride);
+        }
+        Self { pointers, stride }
+    }
+
+    /// # Safety
+    /// The element, `k` floats behind where the pointers are, is valid.
+    #[inline(always)]
+    pub(crate) unsafe fn at(&self, row: usize, k: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *self.pointers[row / EACH].add(row % EACH * self.stride + k) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, floats: usize) {
+        for p in self.pointers.iter_mut().take(Self::POINTERS) {
+            *p = opaque(p.wrapping_add(floats));
+        }
+    }
+}
+
+/// The pointer, of which the compiler no longer knows how it was computed: it would compute all
+/// pointers of [`Rows`] from the first again.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "what it points to is not touched")]
+#[inline(always)]
+fn opaque(mut p: *const f32) -> *const f32 {
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
+    }
+    p
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline(always)]
+fn opaque(p: *const f32) -> *const f32 {
+    p
+}
+
+/// One k, `k` floats behind where `a` points: MR x NV multiply-adds.
+///
+/// # Safety
+/// As [`Tile`](super::tile::Tile) says, for this k.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "each step goes down a column of the sums")]
+pub(crate) unsafe fn step<
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED: bool,
+    const EACH: usize,
+>(
+    s: S,
+    acc: &mut [[S::F; NV]; MR],
+    a: &Rows<MR, EACH>,
+    k: usize,
+    b: *const f32,
+    mask: S::M,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        // The shorter side of the tile waits in registers, the longer one passes by: of a tile of
+        // three rows and eight vectors, the sums and a row of B would need 33 registers.
+        if NV > MR {
+            let mut column = [s.splat(0.0); MR];
+            for (r, column) in column.iter_mut().enumerate() {
+                *column = s.splat(a.at(r, k));
+            }
+            for v in 0..NV {
+                let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+                for r in 0..MR {
+                    acc[r][v] = s.fma(column[r], row, acc[r][v]);
+                }
+            }
+        } else {
+            let mut row = [s.splat(0.0); NV];
+            for (v, row) in row.iter_mut().enumerate() {
+                *row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = s.splat(a.at(r, k));
+                for v in 0..NV {
+                    acc[v] = s.fma(x, row[v], acc[v]);
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `p` is valid for the vector, or for the mask's lanes of the last one.
+#[inline(always)]
+pub(super) unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
+    s: S,
+    p: *const f32,
+    v: usize,
+    mask: S::M,
+) -> S::F {
+    // SAFETY: the caller's.
+    unsafe { if MASKED && v + 1 == NV { s.load_masked(p, mask) } else { s.load(p) } }
+}
