@@ -1,5 +1,6 @@
-//! Floats that start on a cache line, and large pages to put them in.
+//! Numbers that start on a cache line, and large pages to put them in.
 
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ unsafe impl Zeroable for Line {}
 // SAFETY: sixteen floats without padding, any bits valid.
 unsafe impl Pod for Line {}
 
-/// A buffer of floats aligned to 64 bytes: a vector load that starts at a multiple of sixteen
-/// touches one cache line, not two.
+/// A buffer of floats, or other plain numbers, aligned to 64 bytes: a vector load that starts at a
+/// multiple of sixteen touches one cache line, not two.
 #[derive(Debug)]
-pub struct Aligned {
+pub struct Aligned<T = f32> {
     memory: Memory,
     len: usize,
+    kind: PhantomData<T>,
 }
 
 #[derive(Debug)]
@@ -33,8 +35,19 @@ enum Memory {
 impl Aligned {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
-        let lines = vec![Line([0.0; 16]); len.div_ceil(16)];
-        Self { memory: Memory::Own(lines), len }
+        Self::on_their_own(len)
+    }
+}
+
+/// Lines that hold `len` numbers.
+fn lines_of<T>(len: usize) -> usize {
+    (len * size_of::<T>()).div_ceil(size_of::<Line>())
+}
+
+impl<T: Pod> Aligned<T> {
+    fn on_their_own(len: usize) -> Self {
+        let lines = vec![Line([0.0; 16]); lines_of::<T>(len)];
+        Self { memory: Memory::Own(lines), len, kind: PhantomData }
     }
 
     fn lines(&self) -> &[Line] {
@@ -45,29 +58,29 @@ impl Aligned {
     }
 }
 
-impl Default for Aligned {
+impl<T: Pod> Default for Aligned<T> {
     fn default() -> Self {
-        Self::zeros(0)
+        Self::on_their_own(0)
     }
 }
 
-impl Clone for Aligned {
+impl<T: Pod> Clone for Aligned<T> {
     /// A buffer on its own.
     fn clone(&self) -> Self {
-        Self { memory: Memory::Own(self.lines().to_vec()), len: self.len }
+        Self { memory: Memory::Own(self.lines().to_vec()), len: self.len, kind: PhantomData }
     }
 }
 
-impl Deref for Aligned {
-    type Target = [f32];
+impl<T: Pod> Deref for Aligned<T> {
+    type Target = [T];
 
-    fn deref(&self) -> &[f32] {
+    fn deref(&self) -> &[T] {
         &cast_slice(self.lines())[..self.len]
     }
 }
 
-impl DerefMut for Aligned {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<T: Pod> DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         let lines = match &mut self.memory {
             Memory::Own(lines) => lines,
             Memory::Piece(piece) => piece.lines_mut(),
@@ -85,9 +98,11 @@ const PAGE: usize = 2 << 20;
 /// Pages of 4 KiB lie anywhere in memory, and with it in the sets of the second-level cache, some of
 /// which overflow long before the cache is full; and each needs an entry of the translation buffer.
 ///
-/// Memory is given back when the arena and all buffers of a page are gone.
+/// Memory is given back when the arena and all buffers of a page are gone. The default arena gives each
+/// buffer memory of its own.
 #[derive(Debug, Default)]
 pub struct Arena {
+    large_pages: bool,
     chunk: Option<Arc<Chunk>>,
     /// Bytes of the chunk that are given away.
     used: usize,
@@ -110,6 +125,10 @@ unsafe impl Sync for Chunk {}
 impl Chunk {
     /// At least `bytes`; `None` if the system has none.
     fn new(bytes: usize) -> Option<Self> {
+        if cfg!(miri) {
+            // It maps no memory.
+            return None;
+        }
         let bytes = bytes.next_multiple_of(PAGE);
         let mut map = MmapMut::map_anon(bytes.checked_add(PAGE)?).ok()?;
         #[cfg(target_os = "linux")]
@@ -122,21 +141,27 @@ impl Chunk {
 }
 
 impl Arena {
+    /// Buffers side by side.
+    pub fn on_large_pages() -> Self {
+        Self { large_pages: true, ..Self::default() }
+    }
+
     /// `len` zeros.
-    pub fn zeros(&mut self, len: usize) -> Aligned {
-        let lines = len.div_ceil(16);
+    pub fn zeros<T: Pod>(&mut self, len: usize) -> Aligned<T> {
+        let lines = lines_of::<T>(len);
         let bytes = lines * size_of::<Line>();
         let room = self.chunk.as_ref().map_or(0, |chunk| chunk.bytes - self.used);
-        if bytes > room {
+        if self.large_pages && bytes > room {
             (self.chunk, self.used) = (Chunk::new(bytes).map(Arc::new), 0);
         }
         let Some(chunk) = self.chunk.as_ref().filter(|_| bytes > 0) else {
-            return Aligned::zeros(len);
+            return Aligned::on_their_own(len);
         };
         // SAFETY: `bytes` of the chunk are left from `used` on.
         let start = unsafe { chunk.start.byte_add(self.used) };
         self.used += bytes;
-        Aligned { memory: Memory::Piece(Piece { start, lines, _chunk: Arc::clone(chunk) }), len }
+        let piece = Piece { start, lines, _chunk: Arc::clone(chunk) };
+        Aligned { memory: Memory::Piece(piece), len, kind: PhantomData }
     }
 }
 
@@ -173,11 +198,10 @@ mod tests {
     /// Pieces of one chunk, of the next one, and one larger than a page: zeros, on lines of their
     /// own, that outlive the arena.
     #[test]
-    #[cfg_attr(miri, ignore = "Miri maps no memory")]
     fn pieces_are_zeros_and_nobody_elses() {
-        let mut arena = Arena::default();
+        let mut arena = Arena::on_large_pages();
         let lengths = [0, 1, 16, 17, 300_000, 5, 400_000, 2_000_000, 3];
-        let mut pieces = lengths.map(|len| arena.zeros(len));
+        let mut pieces = lengths.map(|len| arena.zeros::<f32>(len));
         drop(arena);
         for (number, piece) in pieces.iter_mut().enumerate() {
             assert_eq!(piece.len(), lengths[number]);

@@ -156,6 +156,7 @@ fn own_of(marks: [u64; 2]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Arena;
     use crate::panels::{Batch, Panels};
 
     fn noise(len: usize, mut seed: u32) -> Vec<u8> {
@@ -193,13 +194,13 @@ mod tests {
             for isa in Isa::available() {
                 let mut alike = Alike::default();
                 let order = alike.order(isa, &data, width);
-                let mut batch = Batch::of_bytes(rows, width, 0.5);
+                let mut batch = Batch::of_bytes(&mut Arena::default(), rows, width, 0.5);
                 for row in order {
                     batch.push_bytes(&data[*row as usize * width..][..width]);
                 }
-                let mut copied = Panels::with_capacity(rows, width);
+                let mut copied = Panels::with_capacity(&mut Arena::default(), rows, width);
                 copied.fill_examples(isa, &batch);
-                let mut listed = Panels::with_capacity(rows, width);
+                let mut listed = Panels::with_capacity(&mut Arena::default(), rows, width);
                 listed.begin_examples(width);
                 listed.add_rows(isa, &data, 0.5, order);
                 assert_eq!(copied.starts, listed.starts, "{isa} {rows}x{width}");

@@ -3,6 +3,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use crate::Isa;
+use crate::aligned::{Aligned, Arena};
 use crate::simd::{Kernel, Simd};
 
 /// The rows of a batch, gathered side by side: bytes as they lie in the file, or floats.
@@ -14,23 +15,23 @@ pub struct Batch {
     /// Words of four bytes a row, rounded up to sixteen words.
     pub(super) stride: usize,
     /// `[rows rounded up to 16, and one of zeros, stride]`; for floats, their bits, one a word.
-    pub(super) words: Vec<u32>,
+    pub(super) words: Aligned<u32>,
     pub(super) bytes: bool,
     pub(super) scale: f32,
 }
 
 impl Batch {
     /// Room for `capacity` rows of `width` bytes, which stand for themselves times `scale`.
-    pub fn of_bytes(capacity: usize, width: usize, scale: f32) -> Self {
+    pub fn of_bytes(arena: &mut Arena, capacity: usize, width: usize, scale: f32) -> Self {
         let stride = width.div_ceil(4).next_multiple_of(16);
-        let words = vec![0; (capacity.next_multiple_of(16) + 1) * stride];
+        let words = arena.zeros((capacity.next_multiple_of(16) + 1) * stride);
         Self { capacity, rows: 0, width, stride, words, bytes: true, scale }
     }
 
     /// Room for `capacity` rows of `width` floats.
-    pub fn of_floats(capacity: usize, width: usize) -> Self {
+    pub fn of_floats(arena: &mut Arena, capacity: usize, width: usize) -> Self {
         let stride = width.next_multiple_of(16);
-        let words = vec![0; (capacity.next_multiple_of(16) + 1) * stride];
+        let words = arena.zeros((capacity.next_multiple_of(16) + 1) * stride);
         Self { capacity, rows: 0, width, stride, words, bytes: false, scale: 1.0 }
     }
 

@@ -67,22 +67,17 @@ pub struct Panels {
     /// Entries of chunk c of panel p start at `[p * chunks + c]` and end where the next start.
     starts: Vec<usize>,
     /// Columns, counted from the chunk's first.
-    list: Vec<u32>,
+    list: Aligned<u32>,
     values: Aligned,
     /// Of a group of panels: their words of four bytes, by rows.
-    words: Vec<u32>,
+    words: Aligned<u32>,
     /// Those of them that are not zero.
-    kept: Vec<u32>,
+    kept: Aligned<u32>,
 }
 
 impl Panels {
     /// Room for a matrix `[rows, depth]`.
-    pub fn with_capacity(rows: usize, depth: usize) -> Self {
-        Self::in_arena(&mut Arena::default(), rows, depth)
-    }
-
-    /// Room for a matrix `[rows, depth]`, the values of its entries in an arena.
-    pub fn in_arena(arena: &mut Arena, rows: usize, depth: usize) -> Self {
+    pub fn with_capacity(arena: &mut Arena, rows: usize, depth: usize) -> Self {
         let panels = rows.div_ceil(PANEL);
         let entries = panels * depth + SLACK;
         Self {
@@ -91,10 +86,10 @@ impl Panels {
             chunk: 0,
             chunks: 1,
             starts: Vec::with_capacity(panels * Self::chunks_of_examples(depth) + 1),
-            list: vec![0; entries],
+            list: arena.zeros(entries),
             values: arena.zeros(PANEL * entries),
-            words: vec![0; GROUP * depth.next_multiple_of(16)],
-            kept: vec![0; GROUP * depth + SLACK],
+            words: arena.zeros(GROUP * depth.next_multiple_of(16)),
+            kept: arena.zeros(GROUP * depth + SLACK),
         }
     }
 

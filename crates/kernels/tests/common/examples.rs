@@ -1,7 +1,7 @@
 //! Batches with zeros in them, and the matrices they stand for.
 
-use kernels::Isa;
 use kernels::panels::{Batch, Panels};
+use kernels::{Arena, Isa};
 
 use super::matrix::Matrix;
 use super::{Random, sparse};
@@ -25,8 +25,8 @@ impl Examples {
     /// `density` of the features are not zero; some columns and rows are zero throughout.
     pub fn new(random: &mut Random, form: Form, rows: usize, width: usize, density: f64) -> Self {
         let batch = match form {
-            Form::Bytes(scale) => Batch::of_bytes(rows, width, scale),
-            Form::Floats => Batch::of_floats(rows, width),
+            Form::Bytes(scale) => Batch::of_bytes(&mut Arena::default(), rows, width, scale),
+            Form::Floats => Batch::of_floats(&mut Arena::default(), rows, width),
         };
         let mut examples = Self { batch, matrix: Matrix { rows: 0, cols: width, values: vec![] } };
         examples.fill(random, form, rows, density);
@@ -71,13 +71,15 @@ impl Examples {
     }
 
     pub fn panels_of_examples(&self, isa: Isa) -> Panels {
-        let mut panels = Panels::with_capacity(self.matrix.rows, self.matrix.cols);
+        let mut panels =
+            Panels::with_capacity(&mut Arena::default(), self.matrix.rows, self.matrix.cols);
         panels.fill_examples(isa, &self.batch);
         panels
     }
 
     pub fn panels_of_features(&self, isa: Isa) -> Panels {
-        let mut panels = Panels::with_capacity(self.matrix.cols, self.matrix.rows);
+        let mut panels =
+            Panels::with_capacity(&mut Arena::default(), self.matrix.cols, self.matrix.rows);
         panels.fill_features(isa, &self.batch);
         panels
     }

@@ -42,10 +42,10 @@ impl Gather {
         Self {
             order: feature_order(examples),
             announced: Vec::with_capacity(batch_size),
-            rows: batch_of(examples, batch_size),
+            rows: batch_of(arena, examples, batch_size),
             lists: Lists {
-                examples: Panels::in_arena(arena, batch_size, width),
-                features: Panels::in_arena(arena, width, batch_size),
+                examples: Panels::with_capacity(arena, batch_size, width),
+                features: Panels::with_capacity(arena, width, batch_size),
             },
             labels: Vec::with_capacity(batch_size),
         }
@@ -125,9 +125,9 @@ pub(crate) fn feature_order(examples: &Examples<'_>) -> FeatureOrder {
 }
 
 /// An empty batch for examples of this kind.
-pub(crate) fn batch_of(examples: &Examples<'_>, capacity: usize) -> Batch {
+pub(crate) fn batch_of(arena: &mut Arena, examples: &Examples<'_>, capacity: usize) -> Batch {
     match examples.features() {
-        FeaturesView::U8(_) => Batch::of_bytes(capacity, examples.width(), BYTE_SCALE),
-        FeaturesView::F32(_) => Batch::of_floats(capacity, examples.width()),
+        FeaturesView::U8(_) => Batch::of_bytes(arena, capacity, examples.width(), BYTE_SCALE),
+        FeaturesView::F32(_) => Batch::of_floats(arena, capacity, examples.width()),
     }
 }

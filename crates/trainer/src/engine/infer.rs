@@ -41,7 +41,7 @@ impl Weights {
 
     fn in_blocks(parameters: &Parameters, widest: usize) -> Self {
         let none = State::default();
-        let mut arena = Arena::default();
+        let mut arena = Arena::on_large_pages();
         let mut load = |layer: &DenseLayout, cols: Range<usize>| {
             let mut block = |at, rows| {
                 Block::load(&mut arena, parameters, &none, at, layer.units, rows, cols.clone())
@@ -83,12 +83,12 @@ impl Forward {
     /// For up to `capacity` examples like these.
     pub(crate) fn new(network: &Network, examples: &Examples<'_>, capacity: usize) -> Self {
         let isa = Isa::best();
-        let arena = &mut Arena::default();
+        let arena = &mut Arena::on_large_pages();
         let rows = capacity.next_multiple_of(PANEL);
         Self {
             isa,
-            batch: batch_of(examples, capacity.min(SOME)),
-            panels: Panels::in_arena(arena, rows, network.widths[0]),
+            batch: batch_of(arena, examples, capacity.min(SOME)),
+            panels: Panels::with_capacity(arena, rows, network.widths[0]),
             alike: Alike::with_capacity(capacity),
             order: Vec::with_capacity(capacity),
             outputs: network.widths[1..]

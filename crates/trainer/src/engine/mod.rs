@@ -95,7 +95,7 @@ impl Engine {
         let widths = &network.widths;
         let most = batch_size.div_ceil(threads);
         // What a thread has to itself, side by side.
-        let mut arenas: Vec<Arena> = (0..threads).map(|_| Arena::default()).collect();
+        let mut arenas: Vec<Arena> = (0..threads).map(|_| Arena::on_large_pages()).collect();
         let shared = Shared {
             first_outputs: (0..threads)
                 .map(|t| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kernels::gemm::share;
 use kernels::panels::{Ahead, Batch, PANEL, Panels};
-use kernels::{Activation, Aligned, Isa, MatMut, MatRef, first_layer};
+use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef, first_layer};
 
 use super::{Case, Demand, rule, rule_name};
 use crate::roofline::products::{Workload, random};
@@ -26,10 +26,10 @@ impl Digits {
     fn new(workload: &Workload) -> Self {
         let (count, width) = (workload.batch, workload.widths[0]);
         let (pixels, _) = dataset::glyphs::generate(dataset::glyphs::SEED, 0..count as u64);
-        let mut batch = Batch::of_bytes(count, width, 1.0 / 255.0);
+        let mut batch = Batch::of_bytes(&mut Arena::default(), count, width, 1.0 / 255.0);
         pixels.chunks_exact(width).for_each(|row| batch.push_bytes(row));
-        let mut by_examples = Panels::with_capacity(count, width);
-        let mut by_features = Panels::with_capacity(width, count);
+        let mut by_examples = Panels::with_capacity(&mut Arena::default(), count, width);
+        let mut by_features = Panels::with_capacity(&mut Arena::default(), width, count);
         by_examples.fill_examples(Isa::best(), &batch);
         by_features.fill_features(Isa::best(), &batch);
         let has_ink = |panel: &usize| {
