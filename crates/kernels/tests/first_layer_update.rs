@@ -60,7 +60,7 @@ impl State {
             sums: &mut vec![f32::NAN; first_layer::sums(x.count(), dz.rows())],
         };
         // What is sent for ahead changes nothing, be there more calls or less than were planned.
-        let (far, rows) = (vec![0_u8; 5000], [7, 3 << 32 | 9, 1]);
+        let (far, rows) = (vec![0_u8; 5000], [7, 9, 1]);
         let mut ahead = Ahead::new(&far, 500, &rows, x.count());
         first_layer::update(isa, x, dz, rule, weights, &mut ahead);
         let what = format!("{isa} {rule:?} of [{}, {}]", self.values.rows, self.values.cols);

@@ -15,8 +15,8 @@ pub struct Ahead<'a> {
     data: &'a [u8],
     /// Bytes of a row.
     width: usize,
-    /// Row numbers in the lower halves.
-    rows: &'a [u64],
+    /// Row numbers.
+    rows: &'a [u32],
     /// The next line: its row among `rows`, its byte within the row.
     at: (usize, usize),
     /// Lines fetched at a time.
@@ -24,12 +24,11 @@ pub struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    /// Fetches `rows` of `data`, whose rows are `width` long, within `times` calls of `fetch`. Row
-    /// numbers are the lower halves of the words.
+    /// Fetches `rows` of `data`, whose rows are `width` long, within `times` calls of `fetch`.
     pub fn new<T: bytemuck::NoUninit>(
         data: &'a [T],
         width: usize,
-        rows: &'a [u64],
+        rows: &'a [u32],
         times: usize,
     ) -> Self {
         let width = width * size_of::<T>();
@@ -54,7 +53,7 @@ impl<'a> Ahead<'a> {
             let end = (group + GROUP).min(self.rows.len());
             if byte == 0 {
                 for number in &self.rows[group..end] {
-                    let start = *number as u32 as usize * self.width;
+                    let start = *number as usize * self.width;
                     s.prefetch_far(self.data.as_ptr().wrapping_add(start));
                 }
                 left = left.saturating_sub(end - group);
@@ -65,7 +64,7 @@ impl<'a> Ahead<'a> {
                 (row, byte) = (end, 0);
                 continue;
             }
-            let start = self.rows[row] as u32 as usize * self.width + byte;
+            let start = self.rows[row] as usize * self.width + byte;
             s.prefetch_far(self.data.as_ptr().wrapping_add(start));
             left -= 1;
             (row, byte) = if row + 1 < end { (row + 1, byte) } else { (group, byte + 64) };

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use dataset::{Examples, FeaturesView};
-use kernels::panels::{Ahead, Batch, FeatureOrder, Panels};
+use kernels::panels::{Ahead, Alike, Batch, FeatureOrder, Panels};
 use kernels::{Arena, Isa};
 
 use super::BYTE_SCALE;
@@ -27,8 +27,11 @@ pub(crate) struct Lists {
 #[derive(Debug)]
 pub(crate) struct Gather {
     order: FeatureOrder,
-    /// Rows of the batch announced, each with its label above.
-    pub(crate) announced: Vec<u64>,
+    /// Rows of the batch announced.
+    pub(crate) announced: Vec<u32>,
+    alike: Alike,
+    /// Rows of the batch at hand, those that are alike together.
+    sorted: Vec<u32>,
     /// The rows of the batch at hand, features in their order.
     rows: Batch,
     pub(crate) lists: Lists,
@@ -42,6 +45,8 @@ impl Gather {
         Self {
             order: feature_order(examples),
             announced: Vec::with_capacity(batch_size),
+            alike: Alike::with_capacity(batch_size),
+            sorted: Vec::with_capacity(batch_size),
             rows: batch_of(arena, examples, batch_size),
             lists: Lists {
                 examples: Panels::with_capacity(arena, batch_size, width),
@@ -52,33 +57,31 @@ impl Gather {
     }
 
     /// Announces a batch: the next that will be read.
-    ///
-    /// Its examples are put in the order of their labels; those of a label stay in theirs.
-    /// Examples of a class are alike: where one has a zero, the others in its panel have more often
-    /// one too. (MNIST: 35 % of the forward product is left instead of 39 %, Fashion-MNIST: 72 %
-    /// instead of 78 %.)
-    pub(crate) fn announce(&mut self, examples: &Examples<'_>, rows: &[u32]) {
-        let labels = examples.labels();
-        let key =
-            |(place, &row): (usize, &u32)| (labels.get(row as usize) as u64) << 32 | place as u64;
+    pub(crate) fn announce(&mut self, rows: &[u32]) {
         self.announced.clear();
-        self.announced.extend(rows.iter().enumerate().map(key));
-        self.announced.sort_unstable();
-        for key in &mut self.announced {
-            let place = *key as u32 as usize;
-            *key = *key >> 32 << 32 | u64::from(rows[place]);
-        }
+        self.announced.extend_from_slice(rows);
     }
 
     /// Reads the batch announced last and lists its examples, and announces the one after it.
+    ///
+    /// Bytes are read in an order in which those of a panel have their zeros in the same places: of
+    /// MNIST 31 % of the forward product is left instead of 39 %, of Fashion-MNIST 66 % instead of 78.
     pub(crate) fn read(&mut self, isa: Isa, examples: &Examples<'_>, after: &[u32]) {
         let width = examples.width();
-        let row = |key: &u64| *key as u32 as usize * width..(*key as u32 as usize + 1) * width;
+        let features = |row: u32| row as usize * width..(row as usize + 1) * width;
+        self.sorted.clear();
+        if let FeaturesView::U8(pixels) = examples.features() {
+            let rows = self.announced.iter().map(|row| &pixels[features(*row)]);
+            let order = self.alike.order(isa, rows);
+            self.sorted.extend(order.iter().map(|number| self.announced[*number as usize]));
+        } else {
+            self.sorted.extend_from_slice(&self.announced);
+        }
         self.rows.clear();
         self.lists.examples.begin_examples(width);
-        for keys in self.announced.chunks(SOME) {
+        for rows in self.sorted.chunks(SOME) {
             let before = self.rows.rows();
-            for range in keys.iter().map(row) {
+            for range in rows.iter().map(|row| features(*row)) {
                 match (examples.features(), self.order.patches()) {
                     (FeaturesView::U8(pixels), Some(width)) => {
                         self.rows.push_patches(isa, &pixels[range], width);
@@ -89,8 +92,9 @@ impl Gather {
             self.lists.examples.add_examples(isa, &self.rows, before..self.rows.rows());
         }
         self.labels.clear();
-        self.labels.extend(self.announced.iter().map(|key| (key >> 32) as u16));
-        self.announce(examples, after);
+        let labels = examples.labels();
+        self.labels.extend(self.sorted.iter().map(|row| labels.get(*row as usize) as u16));
+        self.announce(after);
     }
 
     /// Lists the features of the rows that were read.
@@ -107,11 +111,11 @@ pub(crate) fn push(batch: &mut Batch, examples: &Examples<'_>, range: Range<usiz
     }
 }
 
-/// The announced rows `keys`, to be sent for in `times` portions.
-pub(crate) fn ahead<'a>(examples: &Examples<'a>, keys: &'a [u64], times: usize) -> Ahead<'a> {
+/// The announced `rows`, to be sent for in `times` portions.
+pub(crate) fn ahead<'a>(examples: &Examples<'a>, rows: &'a [u32], times: usize) -> Ahead<'a> {
     match examples.features() {
-        FeaturesView::U8(pixels) => Ahead::new(pixels, examples.width(), keys, times),
-        FeaturesView::F32(values) => Ahead::new(values, examples.width(), keys, times),
+        FeaturesView::U8(pixels) => Ahead::new(pixels, examples.width(), rows, times),
+        FeaturesView::F32(values) => Ahead::new(values, examples.width(), rows, times),
     }
 }
 

@@ -111,7 +111,8 @@ impl Forward {
             && width.is_multiple_of(16)
             && width > 0
         {
-            self.order.extend_from_slice(self.alike.order(self.isa, pixels, width));
+            let rows = pixels.chunks_exact(width);
+            self.order.extend_from_slice(self.alike.order(self.isa, rows));
             self.panels.add_rows(self.isa, pixels, BYTE_SCALE, &self.order);
             return;
         }

@@ -194,7 +194,7 @@ impl Engine {
                 len: rows(number).len(),
                 number,
             };
-            own.gather.announce(&examples, rows(0));
+            own.gather.announce(rows(0));
             own.gather.read(own.isa, &examples, rows(1));
             step(0).first_forward(own);
             for number in 0..steps {
