@@ -181,11 +181,13 @@ impl<'a> Examples<'a> {
     /// Asks for the features on pages of 2 MiB, if they are mapped: rows in any order are then found
     /// without a look into the page tables for each. Linux does it where the file lies in memory in such
     /// pages, as it does once it was written, or is read from now on, many bytes at a time (ext4 from
-    /// 6.16 on, XFS, tmpfs as mounted); elsewhere nothing changes. Not for files larger than memory, of which
-    /// small parts come and go.
-    pub fn on_large_pages(&self) {
+    /// 6.16 on, XFS, tmpfs as mounted); elsewhere nothing changes.
+    ///
+    /// Not `wanted` for files larger than memory, of which small parts come and go: a large page comes
+    /// whole, whatever part of it is looked at.
+    pub fn on_large_pages(&self, wanted: bool) {
         if let Some(map) = self.map {
-            map.on_large_pages(self.feature_bytes());
+            map.on_large_pages(self.feature_bytes(), wanted);
         }
     }
 

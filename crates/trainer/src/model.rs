@@ -137,9 +137,7 @@ impl Model {
             pool,
         );
         let streaming = settings.streaming(&examples);
-        if streaming.is_none() {
-            train.on_large_pages();
-        }
+        examples.on_large_pages(streaming.is_none());
         let mut order: Vec<u32> = match streaming {
             Some(_) => Vec::new(),
             None => (0..train.len() as u32).collect(),

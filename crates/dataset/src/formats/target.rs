@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::catalogue::FILE_NAMES;
-use crate::write::{AT_A_TIME, folder_of, refuse_read_only};
+use crate::write::{folder_of, refuse_read_only};
 use crate::{Error, FeaturesView, LabelsView, Part, idx, write_atomically};
 
 /// Makes the folder `target` by way of a temporary one beside it, which `fill` fills.
@@ -55,7 +55,7 @@ pub(crate) fn write_file(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let attempt = || {
-        let mut out = BufWriter::with_capacity(AT_A_TIME, File::create_new(path)?);
+        let mut out = BufWriter::with_capacity(1 << 18, File::create_new(path)?);
         write(&mut out)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     };

@@ -92,16 +92,17 @@ impl Map {
         let _ = part;
     }
 
-    /// Asks for `part`, a slice of this map, on large pages. A hint.
-    pub(crate) fn on_large_pages(&self, part: &[u8]) {
+    /// Asks for `part`, a slice of this map, on large pages, or for none of them. A hint.
+    pub(crate) fn on_large_pages(&self, part: &[u8], wanted: bool) {
         #[cfg(target_os = "linux")]
         if let Some(range) = self.range_of(part) {
-            let advice = memmap2::Advice::HugePage;
+            use memmap2::Advice::{HugePage, NoHugePage};
+            let advice = if wanted { HugePage } else { NoHugePage };
             // Not every system has them.
             let _ = self.map.advise_range(advice, range.start, range.len());
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = part;
+        let _ = (part, wanted);
     }
 
     /// Takes `part`, a slice of this map, out of this process's memory: the system may use it for
@@ -282,7 +283,7 @@ mod tests {
         assert!((600_000..1 << 20).contains(&(left + 300_000)) && left > 600_000, "{left}");
         map.release(&map[..]);
         assert_eq!(resident(&map), 0);
-        map.on_large_pages(part);
+        map.on_large_pages(part, true);
         map.will_need(part);
         assert_eq!(*part, bytes[300_000..600_000]);
         assert_eq!(map[..], bytes);

@@ -27,6 +27,7 @@
 
 use super::step::load_at;
 pub(crate) use super::step::{Rows, step};
+use crate::panels::PANEL;
 use crate::simd::{Kernel, Simd};
 
 /// What happens to a finished sum on its way to C.
@@ -97,7 +98,8 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                     }
                 }
             }
-            if !t.list.is_null() {
+            // Panels have four rows: higher tiles have no lists.
+            if MR <= PANEL && !t.list.is_null() {
                 debug_assert_eq!(t.a_row, 1, "a list goes with the columns of A side by side");
                 listed::<S, MR, NV, MASKED>(s, &mut acc, &t, mask);
             } else if !self.panel.is_null() {
@@ -139,7 +141,8 @@ unsafe fn walk<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, co
     // SAFETY: the caller's. Pointers wrap: after the last k they may point past the end by a
     // whole stride.
     unsafe {
-        while left >= STEPS {
+        // Not at the right edge, which is narrow and would be compiled as often again.
+        while (NV == 1 || !MASKED) && left >= STEPS {
             for k in 0..STEPS {
                 let b = b.add(k * t.b_row);
                 step::<S, MR, NV, MASKED, EACH>(s, acc, &a, k * a_k, b, mask);

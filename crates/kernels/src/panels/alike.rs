@@ -32,10 +32,45 @@ impl Alike {
         }
     }
 
-    /// The order of `rows`, as numbers among them.
-    pub fn order<'a>(&mut self, isa: Isa, rows: impl Iterator<Item = &'a [u8]>) -> &[u32] {
+    /// The order of rows of bytes, as numbers among them.
+    pub fn order_of_bytes<'a>(&mut self, isa: Isa, rows: impl Iterator<Item = &'a [u8]>) -> &[u32] {
         isa.run(Order { alike: self, rows });
         &self.order
+    }
+
+    /// The order of rows of floats: that of the bytes which have zeros in the same places.
+    pub fn order_of_floats<'a>(
+        &mut self,
+        isa: Isa,
+        rows: impl Iterator<Item = &'a [f32]>,
+    ) -> &[u32] {
+        isa.run(Order { alike: self, rows });
+        &self.order
+    }
+}
+
+/// What rows are made of.
+trait Number: Sized + 'static {
+    /// Bit i: whether any of the eight numbers from 8 i on is not zero; of at most 64.
+    fn eights<S: Simd>(s: S, numbers: &[Self]) -> u8;
+}
+
+impl Number for u8 {
+    #[inline(always)]
+    fn eights<S: Simd>(s: S, numbers: &[u8]) -> u8 {
+        // SAFETY: as many whole eights as there are.
+        unsafe { s.eights(numbers.as_ptr(), numbers.len() / 8) }
+    }
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn eights<S: Simd>(_: S, numbers: &[f32]) -> u8 {
+        let mut bits = 0;
+        for (i, eight) in numbers.chunks_exact(8).enumerate() {
+            bits |= u8::from(eight.iter().fold(false, |any, x| any | (*x != 0.0))) << i;
+        }
+        bits
     }
 }
 
@@ -44,7 +79,7 @@ struct Order<'a, I> {
     rows: I,
 }
 
-impl<'a, I: Iterator<Item = &'a [u8]>> Kernel for Order<'_, I> {
+impl<'a, T: Number, I: Iterator<Item = &'a [T]>> Kernel for Order<'_, I> {
     type Output = ();
 
     #[inline(always)]
@@ -59,14 +94,13 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Kernel for Order<'_, I> {
     }
 }
 
-/// Bit i of byte j: whether eight bytes have a value, `8 (8 j + i)` from the start or a multiple of
-/// 1,024 further. Bytes behind the last eight have no mark.
+/// Bit i of byte j: whether eight numbers have a value, `8 (8 j + i)` from the start or a multiple of
+/// 1,024 further. Numbers behind the last eight have no mark.
 #[inline(always)]
-fn marks_of<S: Simd>(s: S, row: &[u8]) -> [u64; 2] {
+fn marks_of<S: Simd, T: Number>(s: S, row: &[T]) -> [u64; 2] {
     let mut marks = [0_u8; 16];
-    for (block, bytes) in row.chunks(64).enumerate() {
-        // SAFETY: as many whole eights as there are.
-        marks[block % 16] |= unsafe { s.eights(bytes.as_ptr(), bytes.len() / 8) };
+    for (block, numbers) in row.chunks(64).enumerate() {
+        marks[block % 16] |= T::eights(s, numbers);
     }
     let [low, high] = *marks.as_chunks::<8>().0 else { unreachable!("sixteen bytes") };
     [u64::from_le_bytes(low), u64::from_le_bytes(high)]
@@ -167,7 +201,11 @@ mod tests {
             let data = noise(rows * width, 7);
             let mut first = None;
             for isa in Isa::available() {
-                let order = Alike::default().order(isa, data.chunks_exact(width)).to_vec();
+                let order = Alike::default().order_of_bytes(isa, data.chunks_exact(width)).to_vec();
+                let floats: Vec<f32> = data.iter().map(|x| f32::from(*x) * -0.25).collect();
+                let of_floats =
+                    Alike::default().order_of_floats(isa, floats.chunks_exact(width)).to_vec();
+                assert_eq!(of_floats, order, "{isa} {rows}x{width}: floats");
                 let mut sorted = order.clone();
                 sorted.sort_unstable();
                 assert!(
@@ -187,7 +225,7 @@ mod tests {
             let data = noise(rows * width, 9);
             for isa in Isa::available() {
                 let mut alike = Alike::default();
-                let order = alike.order(isa, data.chunks_exact(width));
+                let order = alike.order_of_bytes(isa, data.chunks_exact(width));
                 let mut batch = Batch::of_bytes(&mut Arena::default(), rows, width, 0.5);
                 for row in order {
                     batch.push_bytes(&data[*row as usize * width..][..width]);
@@ -221,7 +259,7 @@ mod tests {
         }
         for isa in Isa::available() {
             let mut alike = Alike::with_capacity(16);
-            for panel in alike.order(isa, data.chunks_exact(width)).chunks_exact(PANEL) {
+            for panel in alike.order_of_bytes(isa, data.chunks_exact(width)).chunks_exact(PANEL) {
                 assert!(panel.iter().all(|row| row % 4 == panel[0] % 4), "{isa}: {panel:?}");
             }
         }

@@ -47,6 +47,12 @@ unsafe fn put_first<const N: usize>(p: *mut f32, x: [f32; 8]) {
     unsafe { p.cast::<[f32; N]>().write(lanes) };
 }
 
+/// A kernel as a function of its own: all tiles in one would take minutes to compile.
+#[inline(never)]
+fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Portable)
+}
+
 impl Simd for Portable {
     const LANES: usize = 8;
     // SSE2's sixteen registers of four lanes hold eight vectors of eight.
@@ -57,7 +63,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
-        kernel.run(self)
+        run(kernel)
     }
 
     #[inline(always)]

@@ -112,7 +112,7 @@ impl Forward {
             && width > 0
         {
             let rows = pixels.chunks_exact(width);
-            self.order.extend_from_slice(self.alike.order(self.isa, rows));
+            self.order.extend_from_slice(self.alike.order_of_bytes(self.isa, rows));
             self.panels.add_rows(self.isa, pixels, BYTE_SCALE, &self.order);
             return;
         }
