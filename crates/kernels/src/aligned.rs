@@ -198,6 +198,7 @@ mod tests {
     /// Pieces of one chunk, of the next one, and one larger than a page: zeros, on lines of their
     /// own, that outlive the arena.
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no memory")]
     fn pieces_are_zeros_and_nobody_elses() {
         let mut arena = Arena::on_large_pages();
         let lengths = [0, 1, 16, 17, 300_000, 5, 400_000, 2_000_000, 3];

@@ -196,6 +196,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "rows of hundreds of bytes")]
     fn every_row_has_one_place_and_all_instruction_sets_agree() {
         for (rows, width) in [(0, 8), (1, 16), (5, 7), (3, 784), (31, 75), (33, 1032), (200, 784)] {
             let data = noise(rows * width, 7);
@@ -220,6 +221,7 @@ mod tests {
 
     /// Rows listed where they lie, in an order, are the batch that holds them in that order.
     #[test]
+    #[cfg_attr(miri, ignore = "rows of hundreds of bytes")]
     fn rows_where_they_lie_make_the_same_panels() {
         for (rows, width) in [(1, 16), (6, 48), (70, 784)] {
             let data = noise(rows * width, 9);
