@@ -25,6 +25,6 @@ def inflate(data_dir, target):
             plain = data_dir / work["data"] / part
             source = plain.open("rb") if plain.exists() else gzip.open(plain.with_name(part + ".gz"))
             with source, (folder / part).open("wb") as raw:
-                # As `trainer data get` writes them.
+                # In pieces that large Linux keeps them in large pages.
                 shutil.copyfileobj(source, raw, 16 << 20)
     return target

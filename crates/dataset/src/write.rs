@@ -103,18 +103,11 @@ fn open_special(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Bytes that are written at a time. Much, since Linux keeps what is written at a time in pages of up
-/// to 2 MiB, if the file system can, and maps them as such: see
-/// [`Examples::on_large_pages`](crate::Examples::on_large_pages). What is converted or generated, on the
-/// other hand, may be larger than memory, and comes back from such a file in parts: large pages would
-/// bring along what was not asked for.
-const AT_A_TIME: usize = 16 << 20;
-
 fn buffered(
     file: &File,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut writer = BufWriter::with_capacity(AT_A_TIME, file);
+    let mut writer = BufWriter::with_capacity(1 << 18, file);
     write(&mut writer)?;
     writer.flush()
 }
