@@ -41,7 +41,8 @@ impl Aligned {
 
 /// Lines that hold `len` numbers.
 fn lines_of<T>(len: usize) -> usize {
-    (len * size_of::<T>()).div_ceil(size_of::<Line>())
+    // Not by way of bytes, which a length that cannot be allocated would overflow.
+    len.div_ceil(size_of::<Line>() / size_of::<T>())
 }
 
 impl<T: Pod> Aligned<T> {
@@ -129,7 +130,7 @@ impl Chunk {
             // It maps no memory.
             return None;
         }
-        let bytes = bytes.next_multiple_of(PAGE);
+        let bytes = bytes.checked_next_multiple_of(PAGE)?;
         let mut map = MmapMut::map_anon(bytes.checked_add(PAGE)?).ok()?;
         #[cfg(target_os = "linux")]
         // A wish: the system may have no large page, or be set to give none.
@@ -149,7 +150,7 @@ impl Arena {
     /// `len` zeros.
     pub fn zeros<T: Pod>(&mut self, len: usize) -> Aligned<T> {
         let lines = lines_of::<T>(len);
-        let bytes = lines * size_of::<Line>();
+        let bytes = lines.saturating_mul(size_of::<Line>());
         let room = self.chunk.as_ref().map_or(0, |chunk| chunk.bytes - self.used);
         if self.large_pages && bytes > room {
             (self.chunk, self.used) = (Chunk::new(bytes).map(Arc::new), 0);
