@@ -6,9 +6,11 @@ mod settings;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::gemm::{Epilogue, Gemm};
-use kernels::panels::{Ahead, Batch, Panels};
+use kernels::panels::{Ahead, Batch, Form, Panels};
 use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef, Update, first_layer};
 use trainer::roofline::{WORKLOADS, Workload, random};
+
+const PIXELS: Form = Form::Bytes(1.0 / 255.0);
 
 /// A batch as bytes, by rows.
 struct Pixels {
@@ -42,7 +44,7 @@ fn forward(criterion: &mut Criterion) {
         });
         for Pixels { name, rows } in pixels(workload) {
             let batch = batch_of(&rows, b, k);
-            let mut panels = Panels::with_capacity(&mut Arena::default(), b, k);
+            let mut panels = Panels::with_capacity(&mut Arena::default(), PIXELS, b, k);
             panels.fill_examples(isa, &batch);
             group.bench_function(format!("zeros skipped, {name}"), |bencher| {
                 bencher.iter(|| {
@@ -84,7 +86,7 @@ fn update(criterion: &mut Criterion) {
         });
         for Pixels { name, rows } in pixels(workload) {
             let batch = batch_of(&rows, b, k);
-            let mut panels = Panels::with_capacity(&mut Arena::default(), k, b);
+            let mut panels = Panels::with_capacity(&mut Arena::default(), PIXELS, k, b);
             panels.fill_features(isa, &batch);
             let mut touched = vec![false; k.div_ceil(kernels::panels::PANEL)];
             group.bench_function(format!("zeros skipped, {name}"), |bencher| {
@@ -104,7 +106,7 @@ fn update(criterion: &mut Criterion) {
 }
 
 fn batch_of(rows: &[u8], count: usize, width: usize) -> Batch {
-    let mut batch = Batch::of_bytes(&mut Arena::default(), count, width, 1.0 / 255.0);
+    let mut batch = Batch::with_capacity(&mut Arena::default(), PIXELS, count, width);
     rows.chunks_exact(width).for_each(|row| batch.push_bytes(row));
     batch
 }

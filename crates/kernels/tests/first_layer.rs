@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::examples::{DENSITIES, Examples, FORMS, Form, PIXELS, shapes};
+use common::examples::{DENSITIES, Examples, FORMS, PIXELS, shapes};
 use common::matrix::Layout::Rows;
 use common::matrix::{Matrix, Output};
 use common::product::assert_all_near;
 use common::{EPS, Random, bits, same_on_avx2_and_avx512};
 use kernels::first_layer;
 use kernels::gemm::{Epilogue, gemm};
-use kernels::panels::{Batch, PANEL, Panels};
+use kernels::panels::{Batch, Form, PANEL, Panels};
 use kernels::{Activation, Arena, Isa, MatMut, MatRef, reference};
 
 /// The forward product into memory with canaries, and one row more than needed.
@@ -96,7 +96,7 @@ fn nothing_of_a_fuller_batch_is_left() {
         let bias = random.floats(units, 1.0);
         for isa in Isa::available() {
             let mut x = Examples::new(&mut random, form, 33, width, 1.0);
-            let mut panels = Panels::with_capacity(&mut Arena::default(), 33, width);
+            let mut panels = x.panels(33, width);
             for (rows, density) in [(33, 1.0), (5, 0.3), (30, 0.1), (1, 1.0), (17, 0.0), (2, 0.5)] {
                 x.fill(&mut random, form, rows, density);
                 panels.fill_examples(isa, &x.batch);
@@ -150,13 +150,13 @@ fn density_of(matrix: &Matrix, transposed: bool) -> f64 {
 fn nan_and_infinity_are_features_too() {
     for bad in [f32::NAN, f32::INFINITY] {
         for isa in Isa::available() {
-            let mut batch = Batch::of_floats(&mut Arena::default(), 6, 9);
+            let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Floats, 6, 9);
             for row in 0..6 {
                 let mut floats = [0.0; 9];
                 floats[7] = if row == 4 { bad } else { 0.0 };
                 batch.push_floats(&floats);
             }
-            let mut panels = Panels::with_capacity(&mut Arena::default(), 6, 9);
+            let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Floats, 6, 9);
             panels.fill_examples(isa, &batch);
             let ones = [1.0; 9 * 5];
             let weights = MatRef::new(&ones, 9, 5);
@@ -171,37 +171,38 @@ fn nan_and_infinity_are_features_too() {
 #[test]
 #[should_panic(expected = "the batch is full: 5 rows")]
 fn a_full_batch_is_refused_a_row() {
-    let mut batch = Batch::of_bytes(&mut Arena::default(), 5, 3, 1.0);
+    let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 5, 3);
     (0..6).for_each(|_| batch.push_bytes(&[1, 2, 3]));
 }
 
 #[test]
 #[should_panic(expected = "a row of 4 floats for a batch of 3 floats")]
 fn a_row_of_another_width_is_refused() {
-    Batch::of_floats(&mut Arena::default(), 5, 3).push_floats(&[0.0; 4]);
+    Batch::with_capacity(&mut Arena::default(), Form::Floats, 5, 3).push_floats(&[0.0; 4]);
 }
 
 #[test]
 #[should_panic(expected = "a row of 3 floats for a batch of 3 bytes")]
 fn floats_in_a_batch_of_bytes_are_refused() {
-    Batch::of_bytes(&mut Arena::default(), 5, 3, 1.0).push_floats(&[0.0; 3]);
+    Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 5, 3).push_floats(&[0.0; 3]);
 }
 
 /// As many entries as there is room for, but a transpose of sixteen times the size.
 #[test]
 #[should_panic(expected = "panels of [4096, 1] have no room")]
 fn panels_of_a_shape_without_room_are_refused() {
-    let mut batch = Batch::of_bytes(&mut Arena::default(), 1, 4096, 1.0);
+    let (mut arena, form) = (Arena::default(), Form::Bytes(1.0));
+    let mut batch = Batch::with_capacity(&mut arena, form, 1, 4096);
     batch.push_bytes(&[1; 4096]);
-    Panels::with_capacity(&mut Arena::default(), 64, 16).fill_features(Isa::best(), &batch);
+    Panels::with_capacity(&mut arena, form, 64, 16).fill_features(Isa::best(), &batch);
 }
 
 #[test]
 #[should_panic(expected = "for 2 examples and 4 columns")]
 fn an_output_with_too_few_rows_is_refused() {
-    let mut batch = Batch::of_bytes(&mut Arena::default(), 2, 3, 1.0);
+    let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 2, 3);
     (0..2).for_each(|_| batch.push_bytes(&[1, 2, 3]));
-    let mut panels = Panels::with_capacity(&mut Arena::default(), 2, 3);
+    let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 2, 3);
     panels.fill_examples(Isa::best(), &batch);
     let (zeros, mut out) = ([0.0; 12], [0.0; 4]);
     let (weights, out) = (MatRef::new(&zeros, 3, 4), MatMut::new(&mut out, 1, 4));

@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::examples::{DENSITIES, Examples, FORMS, Form, PIXELS, shapes};
+use common::examples::{DENSITIES, Examples, FORMS, PIXELS, shapes};
 use common::matrix::Layout::Rows;
 use common::matrix::{Matrix, Output};
 use common::steps::{RULES, assert_step, uses};
 use common::{Random, bits, same_on_avx2_and_avx512, sparse};
 use kernels::first_layer::{self, Weights};
 use kernels::gemm::{Epilogue, gemm};
-use kernels::panels::{Ahead, Batch, FeatureOrder, PANEL, Panels};
+use kernels::panels::{Ahead, Batch, FeatureOrder, Form, PANEL, Panels};
 use kernels::{Arena, Isa, MatMut, MatRef, Update, reference};
 
 /// Weights and both states, `[k, n]`, and the marks.
@@ -155,7 +155,8 @@ fn patches_are_another_order_of_features() {
             assert!(four[0] / width % 2 == 0 && four[0] % width % 2 == 0, "{four:?} of {width}");
         }
         for isa in Isa::available() {
-            let mut batch = Batch::of_bytes(&mut Arena::default(), rows, features, 0.5);
+            let mut batch =
+                Batch::with_capacity(&mut Arena::default(), Form::Bytes(0.5), rows, features);
             let mut patches = batch.clone();
             for _ in 0..rows {
                 let image: Vec<u8> = (0..features)
@@ -167,7 +168,8 @@ fn patches_are_another_order_of_features() {
             }
             let dz = Matrix::random(&mut random, rows, 20).stored(Rows(0));
             let [given, patches] = [batch, patches].map(|batch| {
-                let mut panels = Panels::with_capacity(&mut Arena::default(), features, rows);
+                let mut panels =
+                    Panels::with_capacity(&mut Arena::default(), Form::Bytes(0.5), features, rows);
                 panels.fill_features(isa, &batch);
                 let mut state = State::new(features, 20, &RULES[0]);
                 state.update(isa, &panels, dz.view(), &RULES[0]);
@@ -236,7 +238,8 @@ fn weights_of_features_that_are_always_zero_keep_their_bits() {
             state.values.values.iter_mut().step_by(2).for_each(|w| *w = -0.0);
             let old = state.clone();
             for step in 0..3 {
-                let mut batch = Batch::of_bytes(&mut Arena::default(), rows, width, 1.0);
+                let mut batch =
+                    Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), rows, width);
                 for row in 0..rows {
                     let mut bytes = [0; 40];
                     // Panel 2 from the first step on, panel 7 in the second alone.
@@ -244,7 +247,8 @@ fn weights_of_features_that_are_always_zero_keep_their_bits() {
                     bytes[30] = if step == 1 { 3 } else { 0 };
                     batch.push_bytes(&bytes);
                 }
-                let mut panels = Panels::with_capacity(&mut Arena::default(), width, rows);
+                let mut panels =
+                    Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), width, rows);
                 panels.fill_features(isa, &batch);
                 let dz = vec![0.5; rows * units];
                 state.update(isa, &panels, MatRef::new(&dz, rows, units), rule);
@@ -271,10 +275,10 @@ fn marked_features_are_updated_without_values() {
         state.first.values.fill(1.0);
         state.touched[1] = true;
         let old = state.clone();
-        let mut batch = Batch::of_bytes(&mut Arena::default(), 2, 8, 1.0);
+        let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 2, 8);
         batch.push_bytes(&[0; 8]);
         batch.push_bytes(&[0; 8]);
-        let mut panels = Panels::with_capacity(&mut Arena::default(), 8, 2);
+        let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 8, 2);
         panels.fill_features(isa, &batch);
         state.update(isa, &panels, MatRef::new(&[1.0; 6], 2, 3), rule);
         for at in 0..24 {
@@ -293,7 +297,7 @@ fn nothing_of_a_fuller_batch_is_left() {
         let (width, units) = if cfg!(miri) { (9, 3) } else { (45, 20) };
         for isa in Isa::available() {
             let mut x = Examples::new(&mut random, form, 33, width, 1.0);
-            let mut panels = Panels::with_capacity(&mut Arena::default(), width, 33);
+            let mut panels = x.panels(width, 33);
             for (rows, density) in [(33, 1.0), (5, 0.3), (30, 0.1), (1, 1.0), (17, 0.0), (2, 0.5)] {
                 x.fill(&mut random, form, rows, density);
                 panels.fill_features(isa, &x.batch);
@@ -315,13 +319,13 @@ fn nothing_of_a_fuller_batch_is_left() {
 fn nan_and_infinity_are_features_too() {
     for bad in [f32::NAN, f32::INFINITY] {
         for isa in Isa::available() {
-            let mut batch = Batch::of_floats(&mut Arena::default(), 6, 9);
+            let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Floats, 6, 9);
             for row in 0..6 {
                 let mut floats = [0.0; 9];
                 floats[7] = if row == 4 { bad } else { 0.0 };
                 batch.push_floats(&floats);
             }
-            let mut panels = Panels::with_capacity(&mut Arena::default(), 9, 6);
+            let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Floats, 9, 6);
             panels.fill_features(isa, &batch);
             let mut state = State::new(9, 5, &RULES[0]);
             state.update(isa, &panels, MatRef::new(&[1.0; 30], 6, 5), &RULES[0]);
@@ -336,9 +340,9 @@ fn nan_and_infinity_are_features_too() {
 #[test]
 #[should_panic(expected = "second state")]
 fn a_missing_state_is_refused() {
-    let mut batch = Batch::of_bytes(&mut Arena::default(), 2, 3, 1.0);
+    let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 2, 3);
     (0..2).for_each(|_| batch.push_bytes(&[1, 2, 3]));
-    let mut panels = Panels::with_capacity(&mut Arena::default(), 3, 2);
+    let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 3, 2);
     panels.fill_features(Isa::best(), &batch);
     let (dz, mut values) = ([0.0; 8], [0.0; 12]);
     let weights = Weights {

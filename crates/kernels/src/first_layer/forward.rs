@@ -2,7 +2,7 @@
 
 use super::{strips, widest};
 use crate::gemm::tile::{self, Finish, Tile};
-use crate::panels::{PANEL, Panels};
+use crate::panels::{PANEL, Panels, Values};
 use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
 use crate::{Activation, Isa};
@@ -65,6 +65,10 @@ impl Forward<'_> {
         let rows = PANEL.min(self.x.rows() - panel * PANEL);
         let c = self.out.ptr().wrapping_add(panel * PANEL * c_row + j);
         let (_, list, values) = self.x.entries(panel, 0);
+        let (a, table) = match values {
+            Values::Floats(values) => (values.as_ptr(), std::ptr::null()),
+            Values::Bytes(words, table) => (words.as_ptr().cast(), table.as_ptr()),
+        };
         let bias = self.bias.as_ptr().wrapping_add(j);
         let finish = match self.activation {
             Activation::Relu => Finish::BiasRelu(bias),
@@ -73,12 +77,13 @@ impl Forward<'_> {
         let (b, b_row) = (self.weights.ptr().wrapping_add(j), self.weights.row_stride());
         let tile = Tile {
             k: list.len(),
-            a: values.as_ptr(),
+            a,
             a_row: 1,
             a_k: PANEL,
             b,
             b_row,
             list: list.as_ptr(),
+            table,
             c,
             c_row,
             cols,

@@ -17,9 +17,9 @@
 
 use super::{strips, widest};
 use crate::Isa;
-use crate::gemm::tile::{Rows, step};
+use crate::gemm::tile::{Rows, Words, step};
 use crate::optimizer::{Place, Rule, Update, WithRule, with_rule};
-use crate::panels::{Ahead, PANEL, Panels};
+use crate::panels::{Ahead, PANEL, Panels, Values};
 use crate::simd::{Kernel, Simd};
 use crate::view::{MatMut, MatRef};
 
@@ -186,11 +186,23 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                         let row = |r| load_row::<S, NV>(s, kept.add(r * STRIP));
                         [row(0), row(1), row(2), row(3)]
                     };
-                    let mut entry = Rows::<PANEL, PANEL>::new(entries.as_ptr(), 1);
-                    for example in list {
-                        let row = dz.add(*example as usize * dz_row);
-                        step::<S, PANEL, NV, MASKED, PANEL>(s, &mut sums, &entry, 0, row, mask);
-                        entry.advance(PANEL);
+                    match entries {
+                        Values::Bytes(words, table) => {
+                            let mut entry = Words::new(words.as_ptr(), table.as_ptr());
+                            for example in list {
+                                let row = dz.add(*example as usize * dz_row);
+                                step::<S, PANEL, NV, MASKED>(s, &mut sums, &entry, 0, row, mask);
+                                entry.advance();
+                            }
+                        }
+                        Values::Floats(values) => {
+                            let mut entry = Rows::<PANEL, PANEL>::new(values.as_ptr(), 1);
+                            for example in list {
+                                let row = dz.add(*example as usize * dz_row);
+                                step::<S, PANEL, NV, MASKED>(s, &mut sums, &entry, 0, row, mask);
+                                entry.advance(PANEL);
+                            }
+                        }
                     }
                     if chunk < last {
                         store_row(s, kept, &sums[0]);

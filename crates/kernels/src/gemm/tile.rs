@@ -26,7 +26,7 @@
 //! masked lanes are neither read nor written. C is read only where the sum continues.
 
 use super::step::load_at;
-pub(crate) use super::step::{Rows, step};
+pub(crate) use super::step::{Rows, Words, step};
 use crate::panels::PANEL;
 use crate::simd::{Kernel, Simd};
 
@@ -56,6 +56,8 @@ pub(crate) struct Tile {
     pub b_row: usize,
     /// Which rows of B; null for the rows 0 to `k`. With a list, `a_row` is 1.
     pub list: *const u32,
+    /// With a list: the floats that bytes stand for, where A is words of four bytes; or null.
+    pub table: *const f32,
     /// Row r of C at `c + r * c_row`.
     pub c: *mut f32,
     pub c_row: usize,
@@ -113,7 +115,7 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
             } else {
                 let (mut rows, mut b) = (Rows::<MR, 3>::new(t.a, t.a_row), t.b);
                 for _ in 0..t.k {
-                    step::<S, MR, NV, MASKED, 3>(s, &mut acc, &rows, 0, b, mask);
+                    step::<S, MR, NV, MASKED>(s, &mut acc, &rows, 0, b, mask);
                     rows.advance(t.a_k);
                     b = b.wrapping_add(t.b_row);
                 }
@@ -145,14 +147,14 @@ unsafe fn walk<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, co
         while (NV == 1 || !MASKED) && left >= STEPS {
             for k in 0..STEPS {
                 let b = b.add(k * t.b_row);
-                step::<S, MR, NV, MASKED, EACH>(s, acc, &a, k * a_k, b, mask);
+                step::<S, MR, NV, MASKED>(s, acc, &a, k * a_k, b, mask);
             }
             a.advance(STEPS * a_k);
             b = b.wrapping_add(STEPS * t.b_row);
             left -= STEPS;
         }
         for _ in 0..left {
-            step::<S, MR, NV, MASKED, EACH>(s, acc, &a, 0, b, mask);
+            step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
             a.advance(a_k);
             b = b.wrapping_add(t.b_row);
         }
@@ -170,12 +172,21 @@ unsafe fn listed<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
     t: &Tile,
     mask: S::M,
 ) {
-    let mut a = Rows::<MR, MR>::new(t.a, 1);
     // SAFETY: the caller's.
     unsafe {
+        if !t.table.is_null() {
+            let mut a = Words::new(t.a.cast(), t.table);
+            for k in 0..t.k {
+                let b = t.b.add(*t.list.add(k) as usize * t.b_row);
+                step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
+                a.advance();
+            }
+            return;
+        }
+        let mut a = Rows::<MR, MR>::new(t.a, 1);
         for k in 0..t.k {
             let b = t.b.add(*t.list.add(k) as usize * t.b_row);
-            step::<S, MR, NV, MASKED, MR>(s, acc, &a, 0, b, mask);
+            step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
             a.advance(t.a_k);
         }
     }
@@ -205,9 +216,9 @@ unsafe fn copying<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>
             // From the panel, to keep the vectors in registers: B may be the panel, for all that
             // the compiler knows, and is loaded again. Many vectors need that.
             if NV > MR {
-                step::<S, MR, NV, MASKED, 3>(s, acc, &a, 0, b, mask);
+                step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
             } else {
-                step::<S, MR, NV, false, 3>(s, acc, &a, 0, panel, mask);
+                step::<S, MR, NV, false>(s, acc, &a, 0, panel, mask);
             }
             a.advance(t.a_k);
             b = b.wrapping_add(t.b_row);

@@ -2,6 +2,7 @@
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
+use super::Form;
 use crate::Isa;
 use crate::aligned::{Aligned, Arena};
 use crate::simd::{Kernel, Simd};
@@ -9,6 +10,7 @@ use crate::simd::{Kernel, Simd};
 /// The rows of a batch, gathered side by side: bytes as they lie in the file, or floats.
 #[derive(Clone, Debug)]
 pub struct Batch {
+    pub(super) form: Form,
     capacity: usize,
     pub(super) rows: usize,
     pub(super) width: usize,
@@ -16,23 +18,18 @@ pub struct Batch {
     pub(super) stride: usize,
     /// `[rows rounded up to 16, and one of zeros, stride]`; for floats, their bits, one a word.
     pub(super) words: Aligned<u32>,
-    pub(super) bytes: bool,
-    pub(super) scale: f32,
 }
 
 impl Batch {
-    /// Room for `capacity` rows of `width` bytes, which stand for themselves times `scale`.
-    pub fn of_bytes(arena: &mut Arena, capacity: usize, width: usize, scale: f32) -> Self {
-        let stride = width.div_ceil(4).next_multiple_of(16);
+    /// Room for `capacity` rows of `width` bytes or floats.
+    pub fn with_capacity(arena: &mut Arena, form: Form, capacity: usize, width: usize) -> Self {
+        let words = match form {
+            Form::Bytes(_) => width.div_ceil(4),
+            Form::Floats => width,
+        };
+        let stride = words.next_multiple_of(16);
         let words = arena.zeros((capacity.next_multiple_of(16) + 1) * stride);
-        Self { capacity, rows: 0, width, stride, words, bytes: true, scale }
-    }
-
-    /// Room for `capacity` rows of `width` floats.
-    pub fn of_floats(arena: &mut Arena, capacity: usize, width: usize) -> Self {
-        let stride = width.next_multiple_of(16);
-        let words = arena.zeros((capacity.next_multiple_of(16) + 1) * stride);
-        Self { capacity, rows: 0, width, stride, words, bytes: false, scale: 1.0 }
+        Self { form, capacity, rows: 0, width, stride, words }
     }
 
     /// Forgets the rows.
@@ -85,12 +82,13 @@ impl Batch {
 
     fn check_row(&self, bytes: bool, len: usize) {
         let kind = |bytes| if bytes { "bytes" } else { "floats" };
+        let here = self.form != Form::Floats;
         assert!(
-            self.bytes == bytes && self.width == len,
+            here == bytes && self.width == len,
             "a row of {len} {} for a batch of {} {}",
             kind(bytes),
             self.width,
-            kind(self.bytes)
+            kind(here)
         );
         assert!(self.rows < self.capacity, "the batch is full: {} rows", self.capacity);
     }

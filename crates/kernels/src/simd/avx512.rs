@@ -112,22 +112,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn interleave(self, rows: [*const u8; 4], len: usize, words: *mut u32) {
-        let mut k = 0;
-        while k < len {
-            // SAFETY: the caller's, in steps of sixteen.
-            unsafe {
-                let row = |r: usize| _mm512_cvtepu8_epi32(_mm_loadu_si128(rows[r].add(k).cast()));
-                let low = _mm512_or_si512(row(0), _mm512_slli_epi32::<8>(row(1)));
-                let high = _mm512_or_si512(row(2), _mm512_slli_epi32::<8>(row(3)));
-                let all = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
-                _mm512_storeu_si512(words.add(k).cast(), all);
-            }
-            k += 16;
-        }
-    }
-
-    #[inline(always)]
     unsafe fn patches(self, upper: *const u8, lower: *const u8, len: usize, words: *mut u32) {
         let mut k = 0;
         while k < len {
@@ -155,45 +139,34 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn compress(
+    unsafe fn list_words(
         self,
         words: *const u32,
         len: usize,
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
-        let mut count = 0;
-        let mut k = 0;
-        // SAFETY: the caller's, in steps of sixteen: each writes sixteen entries at `count <= k`.
-        unsafe {
-            let mut index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-            while k < len {
-                let here = _mm512_loadu_si512(words.add(k).cast());
-                let keep = _mm512_mask_test_epi32_mask(self.first(len - k), here, here);
-                // To a register, then stored whole: a compress to memory is microcoded on
-                // Zen 4 and 5.
-                let indices = _mm512_maskz_compress_epi32(keep, index);
-                _mm512_storeu_si512(list.add(count).cast(), indices);
-                let words = _mm512_maskz_compress_epi32(keep, here);
-                _mm512_storeu_si512(kept.add(count).cast(), words);
-                count += keep.count_ones() as usize;
-                index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
-                k += 16;
-            }
-        }
-        count
+        // SAFETY: the caller's, in steps of sixteen.
+        unsafe { self.list(|k| _mm512_loadu_si512(words.add(k).cast()), len, list, kept) }
     }
 
     #[inline(always)]
-    unsafe fn expand(self, words: *const u32, len: usize, scale: f32, values: *mut f32) {
-        // SAFETY: the caller's, in steps of four words.
+    unsafe fn list_rows(
+        self,
+        rows: [*const u8; 4],
+        len: usize,
+        list: *mut u32,
+        kept: *mut u32,
+    ) -> usize {
+        // SAFETY: the caller's, in steps of sixteen.
         unsafe {
-            let scale = _mm512_set1_ps(scale);
-            for k in (0..len).step_by(4) {
-                let four = _mm_loadu_si128(words.add(k).cast());
-                let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(four));
-                _mm512_storeu_ps(values.add(4 * k), _mm512_mul_ps(x, scale));
-            }
+            let words = |k| {
+                let row = |r: usize| _mm512_cvtepu8_epi32(_mm_loadu_si128(rows[r].add(k).cast()));
+                let low = _mm512_or_si512(row(0), _mm512_slli_epi32::<8>(row(1)));
+                let high = _mm512_or_si512(row(2), _mm512_slli_epi32::<8>(row(3)));
+                _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
+            };
+            self.list(words, len, list, kept)
         }
     }
 
@@ -243,6 +216,42 @@ impl Simd for Avx512 {
                 }
             }
         }
+    }
+}
+
+impl Avx512 {
+    /// Lists which of `len` words are not zero, and those words: `words(k)` gives sixteen from k on.
+    ///
+    /// # Safety
+    /// `list` and `kept` are valid for `len + 16` words.
+    #[inline(always)]
+    unsafe fn list(
+        self,
+        words: impl Fn(usize) -> __m512i,
+        len: usize,
+        list: *mut u32,
+        kept: *mut u32,
+    ) -> usize {
+        let mut count = 0;
+        let mut k = 0;
+        // SAFETY: the caller's, in steps of sixteen: each writes sixteen entries at `count <= k`.
+        unsafe {
+            let mut index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+            while k < len {
+                let here = words(k);
+                let keep = _mm512_mask_test_epi32_mask(self.first(len - k), here, here);
+                // To a register, then stored whole: a compress to memory is microcoded on
+                // Zen 4 and 5.
+                let indices = _mm512_maskz_compress_epi32(keep, index);
+                _mm512_storeu_si512(list.add(count).cast(), indices);
+                let words = _mm512_maskz_compress_epi32(keep, here);
+                _mm512_storeu_si512(kept.add(count).cast(), words);
+                count += keep.count_ones() as usize;
+                index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
+                k += 16;
+            }
+        }
+        count
     }
 }
 

@@ -126,16 +126,6 @@ pub(crate) trait Simd: Copy {
     /// The largest of sixteen lanes; where one is NaN, any of them.
     fn largest(self, v: [Self::F; 2]) -> f32;
 
-    /// Words of four bytes, one of each row: `words[k] = rows[0][k] | rows[1][k] << 8 | ...`.
-    /// # Safety
-    /// Each row is valid for `len` bytes rounded up to sixteen, `words` for as many words.
-    unsafe fn interleave(self, rows: [*const u8; 4], len: usize, words: *mut u32) {
-        for k in 0..len {
-            // SAFETY: the caller's.
-            unsafe { *words.add(k) = u32::from_le_bytes(rows.map(|row| *row.add(k))) };
-        }
-    }
-
     /// Words of two bytes of each row: `words[k] = upper[2 k] | upper[2 k + 1] << 8 | lower[2 k] << 16
     /// | lower[2 k + 1] << 24`.
     /// # Safety
@@ -167,7 +157,7 @@ pub(crate) trait Simd: Copy {
     /// returns their number.
     /// # Safety
     /// `words` is valid for `len` words rounded up to sixteen; `list` and `kept` for `len + 16`.
-    unsafe fn compress(
+    unsafe fn list_words(
         self,
         words: *const u32,
         len: usize,
@@ -187,18 +177,28 @@ pub(crate) trait Simd: Copy {
         count
     }
 
-    /// The four bytes of each word as floats times `scale`.
+    /// As `list_words`, for the words of four bytes, one of each row:
+    /// `rows[0][k] | rows[1][k] << 8 | ...`.
     /// # Safety
-    /// `words` is valid for `len` words and three more, `values` for four times as many floats.
-    unsafe fn expand(self, words: *const u32, len: usize, scale: f32, values: *mut f32) {
+    /// Each row is valid for `len` bytes rounded up to sixteen; `list` and `kept` for `len + 16`.
+    unsafe fn list_rows(
+        self,
+        rows: [*const u8; 4],
+        len: usize,
+        list: *mut u32,
+        kept: *mut u32,
+    ) -> usize {
+        let mut count = 0;
         for k in 0..len {
-            // SAFETY: the caller's.
+            // SAFETY: the caller's; `count <= k`.
             unsafe {
-                for (r, byte) in (*words.add(k)).to_le_bytes().into_iter().enumerate() {
-                    *values.add(4 * k + r) = f32::from(byte) * scale;
-                }
+                let word = u32::from_le_bytes(rows.map(|row| *row.add(k)));
+                *list.add(count) = k as u32;
+                *kept.add(count) = word;
+                count += usize::from(word != 0);
             }
         }
+        count
     }
 
     /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.

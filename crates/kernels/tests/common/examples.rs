@@ -1,6 +1,6 @@
 //! Batches with zeros in them, and the matrices they stand for.
 
-use kernels::panels::{Batch, Panels};
+use kernels::panels::{Batch, Form, Panels};
 use kernels::{Arena, Isa};
 
 use super::matrix::Matrix;
@@ -8,15 +8,9 @@ use super::{Random, sparse};
 
 /// Examples in both forms: bytes or floats in a batch, floats in a matrix.
 pub struct Examples {
+    pub form: Form,
     pub batch: Batch,
     pub matrix: Matrix,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
-    /// Bytes that stand for themselves times this.
-    Bytes(f32),
-    Floats,
 }
 
 pub const PIXELS: Form = Form::Bytes(1.0 / 255.0);
@@ -24,11 +18,9 @@ pub const PIXELS: Form = Form::Bytes(1.0 / 255.0);
 impl Examples {
     /// `density` of the features are not zero; some columns and rows are zero throughout.
     pub fn new(random: &mut Random, form: Form, rows: usize, width: usize, density: f64) -> Self {
-        let batch = match form {
-            Form::Bytes(scale) => Batch::of_bytes(&mut Arena::default(), rows, width, scale),
-            Form::Floats => Batch::of_floats(&mut Arena::default(), rows, width),
-        };
-        let mut examples = Self { batch, matrix: Matrix { rows: 0, cols: width, values: vec![] } };
+        let batch = Batch::with_capacity(&mut Arena::default(), form, rows, width);
+        let mut examples =
+            Self { form, batch, matrix: Matrix { rows: 0, cols: width, values: vec![] } };
         examples.fill(random, form, rows, density);
         examples
     }
@@ -70,16 +62,19 @@ impl Examples {
         }
     }
 
+    /// Panels with room for this matrix.
+    pub fn panels(&self, rows: usize, depth: usize) -> Panels {
+        Panels::with_capacity(&mut Arena::default(), self.form, rows, depth)
+    }
+
     pub fn panels_of_examples(&self, isa: Isa) -> Panels {
-        let mut panels =
-            Panels::with_capacity(&mut Arena::default(), self.matrix.rows, self.matrix.cols);
+        let mut panels = self.panels(self.matrix.rows, self.matrix.cols);
         panels.fill_examples(isa, &self.batch);
         panels
     }
 
     pub fn panels_of_features(&self, isa: Isa) -> Panels {
-        let mut panels =
-            Panels::with_capacity(&mut Arena::default(), self.matrix.cols, self.matrix.rows);
+        let mut panels = self.panels(self.matrix.cols, self.matrix.rows);
         panels.fill_features(isa, &self.batch);
         panels
     }

@@ -1,12 +1,12 @@
 //! A batch on its way from the data set to the first layer: its rows, and the lists made of them.
 //!
 //! Every thread makes all lists for itself. Sharing them was slower: what one thread had listed came
-//! to the other from a far cache, twenty bytes an entry, in more time than listing it again.
+//! to the other from a far cache in more time than listing it again.
 
 use std::ops::Range;
 
 use dataset::{Examples, FeaturesView};
-use kernels::panels::{Ahead, Alike, Batch, FeatureOrder, Panels};
+use kernels::panels::{Ahead, Alike, Batch, FeatureOrder, Form, Panels};
 use kernels::{Arena, Isa};
 
 use super::BYTE_SCALE;
@@ -41,16 +41,16 @@ pub(crate) struct Gather {
 
 impl Gather {
     pub(crate) fn new(arena: &mut Arena, examples: &Examples<'_>, batch_size: usize) -> Self {
-        let width = examples.width();
+        let (form, width) = (form(examples), examples.width());
         Self {
             order: feature_order(examples),
             announced: Vec::with_capacity(batch_size),
             alike: Alike::with_capacity(batch_size),
             sorted: Vec::with_capacity(batch_size),
-            rows: batch_of(arena, examples, batch_size),
+            rows: Batch::with_capacity(arena, form, batch_size, width),
             lists: Lists {
-                examples: Panels::with_capacity(arena, batch_size, width),
-                features: Panels::with_capacity(arena, width, batch_size),
+                examples: Panels::with_capacity(arena, form, batch_size, width),
+                features: Panels::with_capacity(arena, form, width, batch_size),
             },
             labels: Vec::with_capacity(batch_size),
         }
@@ -131,10 +131,10 @@ pub(crate) fn feature_order(examples: &Examples<'_>) -> FeatureOrder {
     }
 }
 
-/// An empty batch for examples of this kind.
-pub(crate) fn batch_of(arena: &mut Arena, examples: &Examples<'_>, capacity: usize) -> Batch {
+/// What batches of these examples are made of.
+pub(crate) fn form(examples: &Examples<'_>) -> Form {
     match examples.features() {
-        FeaturesView::U8(_) => Batch::of_bytes(arena, capacity, examples.width(), BYTE_SCALE),
-        FeaturesView::F32(_) => Batch::of_floats(arena, capacity, examples.width()),
+        FeaturesView::U8(_) => Form::Bytes(BYTE_SCALE),
+        FeaturesView::F32(_) => Form::Floats,
     }
 }

@@ -9,8 +9,7 @@ use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Alike, Batch, PANEL, Panels};
 use kernels::{Arena, Isa, MatRef, Targets, first_layer, loss};
 
-use super::BYTE_SCALE;
-use super::gather::{SOME, batch_of, push};
+use super::gather::{self, SOME, push};
 use super::network::{Head, Network};
 use super::shares::{Activations, Block, QUANTUM};
 use crate::optimizer::State;
@@ -85,10 +84,11 @@ impl Forward {
         let isa = Isa::best();
         let arena = &mut Arena::on_large_pages();
         let rows = capacity.next_multiple_of(PANEL);
+        let (form, width) = (gather::form(examples), examples.width());
         Self {
             isa,
-            batch: batch_of(arena, examples, capacity.min(SOME)),
-            panels: Panels::with_capacity(arena, rows, network.widths[0]),
+            batch: Batch::with_capacity(arena, form, capacity.min(SOME), width),
+            panels: Panels::with_capacity(arena, form, rows, width),
             alike: Alike::with_capacity(capacity),
             order: Vec::with_capacity(capacity),
             outputs: network.widths[1..]
@@ -113,7 +113,7 @@ impl Forward {
         {
             let rows = pixels.chunks_exact(width);
             self.order.extend_from_slice(self.alike.order_of_bytes(self.isa, rows));
-            self.panels.add_rows(self.isa, pixels, BYTE_SCALE, &self.order);
+            self.panels.add_rows(self.isa, pixels, &self.order);
             return;
         }
         for start in (0..examples.len()).step_by(SOME) {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use kernels::gemm::share;
-use kernels::panels::{Ahead, Batch, PANEL, Panels};
+use kernels::panels::{Ahead, Batch, Form, PANEL, Panels};
 use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef, first_layer};
 
 use super::{Case, Demand, rule, rule_name};
 use crate::roofline::products::{Workload, random};
 
-/// Bytes of an entry of a list: its index and four values.
-const ENTRY: f64 = 4.0 + 4.0 * PANEL as f64;
+/// Bytes of an entry of a list: its index and four values of a byte.
+const ENTRY: f64 = 4.0 + PANEL as f64;
 
 /// A batch of synthetic digits, whose zeros lie as those of handwriting do.
 #[derive(Clone)]
@@ -26,10 +26,11 @@ impl Digits {
     fn new(workload: &Workload) -> Self {
         let (count, width) = (workload.batch, workload.widths[0]);
         let (pixels, _) = dataset::glyphs::generate(dataset::glyphs::SEED, 0..count as u64);
-        let mut batch = Batch::of_bytes(&mut Arena::default(), count, width, 1.0 / 255.0);
+        let (mut arena, form) = (Arena::default(), Form::Bytes(1.0 / 255.0));
+        let mut batch = Batch::with_capacity(&mut arena, form, count, width);
         pixels.chunks_exact(width).for_each(|row| batch.push_bytes(row));
-        let mut by_examples = Panels::with_capacity(&mut Arena::default(), count, width);
-        let mut by_features = Panels::with_capacity(&mut Arena::default(), width, count);
+        let mut by_examples = Panels::with_capacity(&mut arena, form, count, width);
+        let mut by_features = Panels::with_capacity(&mut arena, form, width, count);
         by_examples.fill_examples(Isa::best(), &batch);
         by_features.fill_features(Isa::best(), &batch);
         let has_ink = |panel: &usize| {
