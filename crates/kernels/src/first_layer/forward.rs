@@ -64,8 +64,8 @@ impl Forward<'_> {
         let c_row = self.out.row_stride();
         let rows = PANEL.min(self.x.rows() - panel * PANEL);
         let c = self.out.ptr().wrapping_add(panel * PANEL * c_row + j);
-        let (_, list, values) = self.x.entries(panel, 0);
-        let (a, table) = match values {
+        let entries = self.x.entries(panel, 0);
+        let (a, table) = match entries.values {
             Values::Floats(values) => (values.as_ptr(), std::ptr::null()),
             Values::Bytes(words, table) => (words.as_ptr().cast(), table.as_ptr()),
         };
@@ -76,13 +76,13 @@ impl Forward<'_> {
         };
         let (b, b_row) = (self.weights.ptr().wrapping_add(j), self.weights.row_stride());
         let tile = Tile {
-            k: list.len(),
+            k: entries.len,
             a,
             a_row: 1,
             a_k: PANEL,
             b,
             b_row,
-            list: list.as_ptr(),
+            list: entries.list.as_ptr(),
             table,
             c,
             c_row,

@@ -172,9 +172,10 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                     }
                     continue;
                 }
-                let (first_example, list, entries) = x.entries(panel, chunk);
+                let entries = x.entries(panel, chunk);
+                let list = &entries.list[..entries.len];
                 let dz_row = dz.row_stride();
-                let dz = dz.ptr().wrapping_add(first_example * dz_row + at);
+                let dz = dz.ptr().wrapping_add(entries.first * dz_row + at);
                 // SAFETY: the panels' columns are rows of `dz`, of which a strip lies in the view;
                 // `sums` has room for four rows of a strip a panel, weights and state have the
                 // panel's rows: `update` has checked.
@@ -186,7 +187,7 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                         let row = |r| load_row::<S, NV>(s, kept.add(r * STRIP));
                         [row(0), row(1), row(2), row(3)]
                     };
-                    match entries {
+                    match entries.values {
                         Values::Bytes(words, table) => {
                             let mut entry = Words::new(words.as_ptr(), table.as_ptr());
                             for example in list {

@@ -27,7 +27,7 @@
 
 use super::step::load_at;
 pub(crate) use super::step::{Rows, Words, step};
-use crate::panels::PANEL;
+use crate::panels::{AHEAD as LIST_AHEAD, PANEL};
 use crate::simd::{Kernel, Simd};
 
 /// What happens to a finished sum on its way to C.
@@ -54,7 +54,8 @@ pub(crate) struct Tile {
     /// Row k of B at `b + row * b_row`, `row = k` or `list[k]`.
     pub b: *const f32,
     pub b_row: usize,
-    /// Which rows of B; null for the rows 0 to `k`. With a list, `a_row` is 1.
+    /// Which rows of B, and [`LIST_AHEAD`] numbers more; null for the rows 0 to `k`. With a list,
+    /// `a_row` is 1.
     pub list: *const u32,
     /// With a list: the floats that bytes stand for, where A is words of four bytes; or null.
     pub table: *const f32,
@@ -161,7 +162,8 @@ unsafe fn walk<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, co
     }
 }
 
-/// The listed k.
+/// The listed k. Rows of B are fetched to the first-level cache before the processor gets to them:
+/// from the second, six vectors took 13.5 cycles, a tenth more than their multiply-adds.
 ///
 /// # Safety
 /// As [`Tile`] says.
@@ -177,18 +179,39 @@ unsafe fn listed<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
         if !t.table.is_null() {
             let mut a = Words::new(t.a.cast(), t.table);
             for k in 0..t.k {
-                let b = t.b.add(*t.list.add(k) as usize * t.b_row);
-                step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
+                step::<S, MR, NV, MASKED>(s, acc, &a, 0, listed_row::<S, MR, NV>(s, t, k), mask);
                 a.advance();
             }
             return;
         }
         let mut a = Rows::<MR, MR>::new(t.a, 1);
         for k in 0..t.k {
-            let b = t.b.add(*t.list.add(k) as usize * t.b_row);
-            step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
+            step::<S, MR, NV, MASKED>(s, acc, &a, 0, listed_row::<S, MR, NV>(s, t, k), mask);
             a.advance(t.a_k);
         }
+    }
+}
+
+/// The row of B of the listed `k`; one further down the list is fetched.
+///
+/// # Safety
+/// As [`Tile`] says.
+#[inline(always)]
+unsafe fn listed_row<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    t: &Tile,
+    k: usize,
+) -> *const f32 {
+    // SAFETY: the caller's; what is fetched ahead may lie anywhere.
+    unsafe {
+        // One row of A is done as fast as B comes.
+        if MR > 1 {
+            let ahead = t.b.wrapping_add(*t.list.add(k + LIST_AHEAD) as usize * t.b_row);
+            for v in 0..NV {
+                s.prefetch(ahead.wrapping_add(v * S::LANES));
+            }
+        }
+        t.b.add(*t.list.add(k) as usize * t.b_row)
     }
 }
 

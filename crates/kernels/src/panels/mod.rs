@@ -52,8 +52,11 @@ const CHUNK_OF_EXAMPLES: usize = 256;
 /// Panels of features that are listed together: as many as the words of a line of the batch.
 const GROUP: usize = 16;
 
-/// Slack of entries that vector code may write past the last one.
+/// Slack of entries that vector code may write past the last one, and a product look at.
 const SLACK: usize = 16;
+
+/// How many entries ahead a product may look: past the last entry are others, or any number.
+pub(crate) const AHEAD: usize = 5;
 
 /// What a batch is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,6 +112,18 @@ pub struct Panels {
     table: Aligned,
     /// Of a group of panels of features: all their values, by rows.
     group: Aligned<u32>,
+}
+
+/// Entries of a chunk of a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Entries<'a> {
+    /// The first column of the chunk.
+    pub first: usize,
+    /// How many there are.
+    pub len: usize,
+    /// Their columns, counted from the first, and [`AHEAD`] numbers more.
+    pub list: &'a [u32],
+    pub values: Values<'a>,
 }
 
 /// The values of some entries, four each.
@@ -239,20 +254,17 @@ impl Panels {
         self.chunks
     }
 
-    /// Entries of a chunk of a panel: the first column of the chunk, the columns counted from it,
-    /// and their values, four an entry.
+    /// Entries of a chunk of a panel.
     #[inline(always)]
-    pub(crate) fn entries(&self, panel: usize, chunk: usize) -> (usize, &[u32], Values<'_>) {
+    pub(crate) fn entries(&self, panel: usize, chunk: usize) -> Entries<'_> {
         let at = panel * self.chunks + chunk;
-        let entries = self.starts[at]..self.starts[at + 1];
+        let (start, end) = (self.starts[at], self.starts[at + 1]);
         let values = match self.form {
-            Form::Bytes(_) => Values::Bytes(&self.values[entries.clone()], &self.table),
-            Form::Floats => {
-                let floats = &self.values[PANEL * entries.start..PANEL * entries.end];
-                Values::Floats(cast_slice(floats))
-            }
+            Form::Bytes(_) => Values::Bytes(&self.values[start..end], &self.table),
+            Form::Floats => Values::Floats(cast_slice(&self.values[PANEL * start..PANEL * end])),
         };
-        (chunk * self.chunk, &self.list[entries], values)
+        let list = &self.list[start..end + AHEAD];
+        Entries { first: chunk * self.chunk, len: end - start, list, values }
     }
 
     /// Whether a panel has no entry.
