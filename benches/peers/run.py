@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import sys
 import tempfile
+import time
 
 import measure
 from measure import HERE, ROOT
@@ -103,6 +104,7 @@ def notebooks(given):
 
 def once(given, entry, round_number, record):
     """Runs one entry; its record is added to the raw file, a failure is reported and the run goes on."""
+    time.sleep(given.pause)
     if given.quiet:
         measure.wait_until_quiet(given.quiet)
     try:
@@ -249,6 +251,7 @@ def main():
     parser.add_argument("--no-notebook", action="store_true", help="leave out the whole job of the book's script")
     parser.add_argument("--no-inference", action="store_true", help="leave out ONNX Runtime")
     parser.add_argument("--quiet", type=float, default=0.3, help="wait until so few cores are busy; 0: do not wait")
+    parser.add_argument("--pause", type=float, default=8, help="seconds before each run, see docs/measuring.md")
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a run is given up")
     parser.add_argument("--out", type=pathlib.Path, help="the Markdown file; standard output otherwise")
     parser.add_argument("--raw", type=pathlib.Path, help="every run as a JSON line (default: beside --out)")

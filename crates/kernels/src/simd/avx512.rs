@@ -5,11 +5,14 @@ use std::arch::x86_64::*;
 use super::avx2::in_halves;
 use super::{Kernel, Simd, entry};
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL and VBMI2: made by [`run`] alone.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ: made by [`run`] alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
-entry!(Avx512(()), "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx2,fma,bmi1,bmi2,popcnt");
+entry!(
+    Avx512(()),
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,avx2,fma,bmi1,bmi2,popcnt"
+);
 
 /// One line an operation: the intrinsic is sound because the token exists.
 macro_rules! operations {
