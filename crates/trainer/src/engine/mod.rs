@@ -146,7 +146,7 @@ impl Engine {
                     isa: Isa::best(),
                     columns,
                     gather: Gather::new(arena, examples, batch_size),
-                    gradient: arena.zeros(step::GRADIENT_ROWS * stride(widest)),
+                    gradient: arena.zeros(step::GRADIENT_UNITS * stride(widest)),
                     sums: arena.zeros(first_layer::sums(panels, batch_size)),
                     products: Products::new(Isa::best()),
                     watch: Stopwatch::start(),
@@ -247,7 +247,7 @@ impl Engine {
     fn is_finite(&self, own: &Own) -> bool {
         let mut finite = own.columns.is_finite();
         for (l, (rows, biases)) in (1..).zip(self.shared.rows.iter().zip(&self.shared.biases)) {
-            finite &= read(&rows[own.index]).weights.is_finite();
+            finite &= read(&rows[own.index]).transposed.is_finite();
             finite &= l % self.own.len() != own.index || read(biases).0.is_finite();
         }
         finite

@@ -86,6 +86,62 @@ impl Block {
         copy(&self.second, &mut state.second);
     }
 
+    /// Copies the transpose of some rows of a `[.., units]` matrix at `at` of the parameters.
+    fn load_transposed(
+        arena: &mut Arena,
+        parameters: &Parameters,
+        state: &State,
+        at: usize,
+        units: usize,
+        rows: Range<usize>,
+    ) -> Self {
+        let stride = stride(rows.len());
+        let mut copy = |source: &[f32]| {
+            if source.is_empty() {
+                return Aligned::default();
+            }
+            let mut block = arena.zeros(units.next_multiple_of(QUANTUM) * stride);
+            for (r, row) in rows.clone().enumerate() {
+                for (unit, x) in source[at + row * units..][..units].iter().enumerate() {
+                    block[unit * stride + r] = *x;
+                }
+            }
+            block
+        };
+        Self {
+            rows: units,
+            cols: rows.len(),
+            stride,
+            values: copy(parameters.values()),
+            first: copy(&state.first),
+            second: copy(&state.second),
+        }
+    }
+
+    /// Copies the block back to where [`load_transposed`](Self::load_transposed) took it from.
+    fn save_transposed(
+        &self,
+        parameters: &mut Parameters,
+        state: &mut State,
+        at: usize,
+        rows: Range<usize>,
+    ) {
+        let units = self.rows;
+        let copy = |block: &[f32], target: &mut [f32]| {
+            if block.is_empty() {
+                return;
+            }
+            for (r, row) in rows.clone().enumerate() {
+                for (unit, x) in target[at + row * units..][..units].iter_mut().enumerate() {
+                    *x = block[unit * self.stride + r];
+                }
+            }
+        };
+        copy(&self.values, parameters.values_mut());
+        copy(&self.first, &mut state.first);
+        copy(&self.second, &mut state.second);
+    }
+
     /// Whether all values, padding aside, are finite.
     pub(crate) fn is_finite(&self) -> bool {
         // A fold without a way out in the middle becomes vector code.
@@ -201,14 +257,17 @@ impl Columns {
 }
 
 /// A thread's rows of a later layer's weights.
+///
+/// What is trained is their transpose. The vectors of its gradient are full where the layer has but
+/// ten units, and the gradient on the way back multiplies by it; the forward product's weights follow
+/// from it after each step.
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) range: Range<usize>,
-    pub(crate) weights: Block,
-    /// The weights' transpose `[units, rows]`, which the gradient on the way back multiplies by:
-    /// the owner keeps it up to date.
-    pub(crate) transposed: Aligned,
-    pub(crate) transposed_stride: usize,
+    /// `[units, rows]`
+    pub(crate) transposed: Block,
+    /// `[rows, units]`, padded like a block.
+    weights: Aligned,
 }
 
 impl Rows {
@@ -223,31 +282,28 @@ impl Rows {
         let layer = &p.layers()[l];
         let range = share(layer.inputs, QUANTUM, index, threads);
         let (at, units) = (layer.weights.start, layer.units);
-        let weights = Block::load(arena, p, state, at, units, range.clone(), 0..units);
-        let transposed_stride = stride(range.len());
-        let transposed = arena.zeros(stride(units) * transposed_stride);
-        let mut rows = Self { range, weights, transposed, transposed_stride };
-        rows.transpose(Isa::best());
+        let transposed = Block::load_transposed(arena, p, state, at, units, range.clone());
+        let weights = arena.zeros(range.len().next_multiple_of(QUANTUM) * stride(units));
+        let mut rows = Self { range, transposed, weights };
+        rows.follow(Isa::best());
         rows
     }
 
     pub(crate) fn save(&self, p: &mut Parameters, state: &mut State, l: usize) {
-        let layer = p.layers()[l].clone();
-        let rows = self.range.clone();
-        self.weights.save(p, state, layer.weights.start, layer.units, rows, 0);
+        let at = p.layers()[l].weights.start;
+        self.transposed.save_transposed(p, state, at, self.range.clone());
     }
 
-    /// Brings the transpose up to date.
-    pub(crate) fn transpose(&mut self, isa: Isa) {
-        let Block { rows, cols, stride, values, .. } = &self.weights;
-        let (to, to_stride) = (&mut self.transposed, self.transposed_stride);
-        kernels::transpose(isa, values, *stride, *rows, *cols, to, to_stride);
+    /// Brings the weights of the forward product up to date.
+    pub(crate) fn follow(&mut self, isa: Isa) {
+        let Block { rows, cols, stride: from, values, .. } = &self.transposed;
+        kernels::transpose(isa, values, *from, *rows, *cols, &mut self.weights, stride(*rows));
     }
 
-    /// `[units, rows]`
-    pub(crate) fn transposed(&self) -> MatRef<'_> {
-        let (units, rows) = (self.weights.cols, self.weights.rows);
-        MatRef::with_strides(&self.transposed, units, rows, self.transposed_stride, 1)
+    /// `[rows, units]`
+    pub(crate) fn weights(&self) -> MatRef<'_> {
+        let Block { rows: units, cols: rows, .. } = self.transposed;
+        MatRef::with_strides(&self.weights, rows, units, stride(units), 1)
     }
 }
 

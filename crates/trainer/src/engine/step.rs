@@ -12,9 +12,9 @@ use super::network::{Head, Network};
 use super::profile::{Phase, Stopwatch};
 use super::shares::{Activations, Biases, Columns, Rows, read, stride, write};
 
-/// Rows of a later layer's weight gradient that are computed, and applied, at a time: few enough
-/// for the gradient to stay in the first-level cache.
-pub(crate) const GRADIENT_ROWS: usize = 32;
+/// Units of a later layer whose weight gradient is computed, and applied, at a time: few enough for
+/// the gradient to stay in the first-level cache.
+pub(crate) const GRADIENT_UNITS: usize = 32;
 
 /// What the threads of a team share. Each value has one writer at a time; see `read`.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ impl Step<'_> {
                 let outputs = outputs.view(rows.len()).col_range(share.range.clone());
                 let epilogue = Epilogue::ActivationGradient(outputs, activation);
                 let gradient = above[0].view(rows.len());
-                own.products.run(gradient, share.transposed(), target, Start::Zero, epilogue);
+                own.products.run(gradient, share.transposed.view(), target, Start::Zero, epilogue);
             }
         }
         own.watch.lap(Phase::Backward);
@@ -186,10 +186,10 @@ impl Step<'_> {
                 if l == 1 {
                     let block = read(&self.shared.first_outputs[t]);
                     let inputs = block.view(rows.end).row_range(rows.clone());
-                    own.products.run(inputs, share.weights.view(), c, start, epilogue);
+                    own.products.run(inputs, share.weights(), c, start, epilogue);
                 } else {
                     let inputs = before[l - 2].view(rows.len()).col_range(share.range.clone());
-                    own.products.run(inputs, share.weights.view(), c, start, epilogue);
+                    own.products.run(inputs, share.weights(), c, start, epilogue);
                 }
                 start = Start::FromC;
             }
@@ -291,7 +291,7 @@ impl Step<'_> {
                 let outputs = outputs.col_range(cols.clone());
                 let epilogue = Epilogue::ActivationGradient(outputs, activation);
                 let gradient = theirs.gradients[1].view(rows.len());
-                let weights = share.transposed().col_range(cols);
+                let weights = share.transposed.view().col_range(cols);
                 own.products.run(gradient, weights, target, Start::Zero, epilogue);
             }
         }
@@ -310,15 +310,18 @@ impl Step<'_> {
         block.biases.apply(own.isa, &self.rule, 0, sums);
     }
 
-    /// Own rows of layer `l`'s weights, some at a time.
+    /// Own rows of layer `l`'s weights, for some units at a time.
     fn update_rows(&self, own: &mut Own, l: usize) {
         let mut share = write(&self.shared.rows[l - 1][own.index]);
         let share = &mut *share;
-        let (units, width) = (share.weights.cols, share.weights.stride);
-        let mut row = 0;
-        while row < share.weights.rows {
-            let rows = GRADIENT_ROWS.min(share.weights.rows - row);
-            let gradient = &mut own.gradient[..rows * width];
+        let (rows, width) = (share.range.clone(), share.transposed.stride);
+        if rows.is_empty() {
+            return;
+        }
+        let mut unit = 0;
+        while unit < share.transposed.rows {
+            let units = unit..share.transposed.rows.min(unit + GRADIENT_UNITS);
+            let gradient = &mut own.gradient[..units.len() * width];
             let mut start = Start::Zero;
             for t in 0..self.threads() {
                 let examples = self.examples(t);
@@ -326,25 +329,23 @@ impl Step<'_> {
                     continue;
                 }
                 let theirs = read(&self.shared.examples[t]);
-                let above = theirs.gradients[l].view(examples.len());
-                let c = MatMut::with_stride(gradient, rows, units, width);
+                let above = theirs.gradients[l].view(examples.len()).col_range(units.clone()).t();
+                let c = MatMut::with_stride(gradient, units.len(), rows.len(), width);
                 if l == 1 {
                     let inputs = read(&self.shared.first_outputs[own.index]);
                     let inputs = inputs.view(self.len).row_range(examples);
-                    let inputs = inputs.col_range(row..row + rows).t();
-                    own.products.run(inputs, above, c, start, Epilogue::Store);
+                    own.products.run(above, inputs, c, start, Epilogue::Store);
                 } else {
-                    let at = share.range.start + row;
                     let inputs = theirs.outputs[l - 2].view(examples.len());
-                    let inputs = inputs.col_range(at..at + rows).t();
-                    own.products.run(inputs, above, c, start, Epilogue::Store);
+                    let inputs = inputs.col_range(rows.clone());
+                    own.products.run(above, inputs, c, start, Epilogue::Store);
                 }
                 start = Start::FromC;
             }
-            share.weights.apply(own.isa, &self.rule, row, gradient);
-            row += rows;
+            share.transposed.apply(own.isa, &self.rule, unit, gradient);
+            unit = units.end;
         }
-        share.transpose(own.isa);
+        share.follow(own.isa);
     }
 
     fn update_biases(&self, own: &mut Own, l: usize) {
