@@ -147,6 +147,13 @@ impl Arena {
         Self { large_pages: true, ..Self::default() }
     }
 
+    /// For buffers of about so many bytes in all, made for one call: on large pages if they fill half
+    /// of one. For less, the system takes longer to clear the page than it saves (10,000 images with
+    /// 128 hidden units: 2.96 M a second without, 2.75 with; 512 units: 0.90 without, 0.93 with).
+    pub fn for_bytes(bytes: usize) -> Self {
+        Self { large_pages: bytes >= PAGE / 2, ..Self::default() }
+    }
+
     /// `len` zeros.
     pub fn zeros<T: Pod>(&mut self, len: usize) -> Aligned<T> {
         let lines = lines_of::<T>(len);

@@ -40,7 +40,7 @@ impl Weights {
 
     fn in_blocks(parameters: &Parameters, widest: usize) -> Self {
         let none = State::default();
-        let mut arena = Arena::on_large_pages();
+        let mut arena = Arena::for_bytes(size_of_val(parameters.values()));
         let mut load = |layer: &DenseLayout, cols: Range<usize>| {
             let mut block = |at, rows| {
                 Block::load(&mut arena, parameters, &none, at, layer.units, rows, cols.clone())
@@ -82,7 +82,7 @@ impl Forward {
     /// For up to `capacity` examples like these.
     pub(crate) fn new(network: &Network, examples: &Examples<'_>, capacity: usize) -> Self {
         let isa = Isa::best();
-        let arena = &mut Arena::on_large_pages();
+        let arena = &mut Arena::default();
         let rows = capacity.next_multiple_of(PANEL);
         let (form, width) = (gather::form(examples), examples.width());
         Self {
