@@ -266,16 +266,20 @@ mod tests {
 
     #[test]
     fn rows_of_a_kind_share_panels() {
-        // Sixteen rows of four kinds, in turns, each with its values elsewhere.
-        let width = 64;
-        let mut data = vec![0; 16 * width];
-        for (i, row) in data.chunks_exact_mut(width).enumerate() {
-            row[16 * (i % 4) + i % 3] = 5;
-        }
-        for isa in Isa::available() {
-            let mut alike = Alike::with_capacity(16);
-            for panel in alike.order_of_bytes(isa, data.chunks_exact(width)).chunks_exact(PANEL) {
-                assert!(panel.iter().all(|row| row % 4 == panel[0] % 4), "{isa}: {panel:?}");
+        // Sixteen rows of four kinds, in turns, each with its values elsewhere: within one word of
+        // marks, and in both.
+        for width in [64, 1024] {
+            let mut data = vec![0; 16 * width];
+            for (i, row) in data.chunks_exact_mut(width).enumerate() {
+                row[width / 4 * (i % 4) + i % 3] = 5;
+            }
+            for isa in Isa::available() {
+                let mut alike = Alike::with_capacity(16);
+                let order = alike.order_of_bytes(isa, data.chunks_exact(width));
+                for panel in order.chunks_exact(PANEL) {
+                    let alike = panel.iter().all(|row| row % 4 == panel[0] % 4);
+                    assert!(alike, "{isa} {width}: {panel:?}");
+                }
             }
         }
     }
