@@ -27,7 +27,7 @@
 
 use super::step::load_at;
 pub(crate) use super::step::{Rows, Words, step};
-use crate::panels::{AHEAD as LIST_AHEAD, PANEL};
+use crate::panels::{LIST_AHEAD, PANEL};
 use crate::simd::{Kernel, Simd};
 
 /// What happens to a finished sum on its way to C.

@@ -56,7 +56,8 @@ const GROUP: usize = 16;
 const SLACK: usize = 16;
 
 /// How many entries ahead a product may look: past the last entry are others, or any number.
-pub(crate) const AHEAD: usize = 5;
+pub(crate) const LIST_AHEAD: usize = 5;
+const _: () = assert!(LIST_AHEAD <= SLACK);
 
 /// What a batch is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,7 +122,7 @@ pub(crate) struct Entries<'a> {
     pub first: usize,
     /// How many there are.
     pub len: usize,
-    /// Their columns, counted from the first, and [`AHEAD`] numbers more.
+    /// Their columns, counted from the first, and [`LIST_AHEAD`] numbers more.
     pub list: &'a [u32],
     pub values: Values<'a>,
 }
@@ -263,7 +264,7 @@ impl Panels {
             Form::Bytes(_) => Values::Bytes(&self.values[start..end], &self.table),
             Form::Floats => Values::Floats(cast_slice(&self.values[PANEL * start..PANEL * end])),
         };
-        let list = &self.list[start..end + AHEAD];
+        let list = &self.list[start..end + LIST_AHEAD];
         Entries { first: chunk * self.chunk, len: end - start, list, values }
     }
 

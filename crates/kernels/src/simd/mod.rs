@@ -164,17 +164,8 @@ pub(crate) trait Simd: Copy {
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
-        let mut count = 0;
-        for k in 0..len {
-            // SAFETY: the caller's; `count <= k`.
-            unsafe {
-                let word = *words.add(k);
-                *list.add(count) = k as u32;
-                *kept.add(count) = word;
-                count += usize::from(word != 0);
-            }
-        }
-        count
+        // SAFETY: the caller's.
+        unsafe { list_each(|k| *words.add(k), len, list, kept) }
     }
 
     /// As `list_words`, for the words of four bytes, one of each row:
@@ -188,17 +179,8 @@ pub(crate) trait Simd: Copy {
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
-        let mut count = 0;
-        for k in 0..len {
-            // SAFETY: the caller's; `count <= k`.
-            unsafe {
-                let word = u32::from_le_bytes(rows.map(|row| *row.add(k)));
-                *list.add(count) = k as u32;
-                *kept.add(count) = word;
-                count += usize::from(word != 0);
-            }
-        }
-        count
+        // SAFETY: the caller's.
+        unsafe { list_each(|k| u32::from_le_bytes(rows.map(|row| *row.add(k))), len, list, kept) }
     }
 
     /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.
@@ -241,6 +223,30 @@ pub(crate) trait Simd: Copy {
             }
         }
     }
+}
+
+/// Lists which of `len` words are not zero, and those words.
+///
+/// # Safety
+/// `list` and `kept` are valid for `len` words.
+#[inline(always)]
+unsafe fn list_each(
+    word: impl Fn(usize) -> u32,
+    len: usize,
+    list: *mut u32,
+    kept: *mut u32,
+) -> usize {
+    let mut count = 0;
+    for k in 0..len {
+        let word = word(k);
+        // SAFETY: the caller's; `count <= k`.
+        unsafe {
+            *list.add(count) = k as u32;
+            *kept.add(count) = word;
+        }
+        count += usize::from(word != 0);
+    }
+    count
 }
 
 /// The same operation on each of `U` vectors: `each!(s, u => s.mul(a[u], b[u]))`.

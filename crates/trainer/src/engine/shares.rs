@@ -32,6 +32,46 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// A block of `rows` by `cols`, whose values and states `copy` fills, each from all of its kind.
+    fn filled(
+        arena: &mut Arena,
+        parameters: &Parameters,
+        state: &State,
+        (rows, cols): (usize, usize),
+        copy: impl Fn(&[f32], &mut [f32]),
+    ) -> Self {
+        let stride = stride(cols);
+        let mut filled = |source: &[f32]| {
+            if source.is_empty() {
+                return Aligned::default();
+            }
+            // Whole blocks of sixteen rows, for the transpose.
+            let mut block = arena.zeros(rows.next_multiple_of(QUANTUM) * stride);
+            copy(source, &mut block);
+            block
+        };
+        let values = filled(parameters.values());
+        let (first, second) = (filled(&state.first), filled(&state.second));
+        Self { rows, cols, stride, values, first, second }
+    }
+
+    /// Gives values and states back: `copy` from the block to all of a kind.
+    fn give_back(
+        &self,
+        parameters: &mut Parameters,
+        state: &mut State,
+        copy: impl Fn(&[f32], &mut [f32]),
+    ) {
+        let copy = |block: &[f32], target: &mut [f32]| {
+            if !block.is_empty() {
+                copy(block, target);
+            }
+        };
+        copy(&self.values, parameters.values_mut());
+        copy(&self.first, &mut state.first);
+        copy(&self.second, &mut state.second);
+    }
+
     /// Copies rows, in their order, and columns out of a `[.., units]` matrix at `at` of the
     /// parameters.
     pub(crate) fn load(
@@ -44,26 +84,13 @@ impl Block {
         cols: Range<usize>,
     ) -> Self {
         let stride = stride(cols.len());
-        let mut copy = |source: &[f32]| {
-            if source.is_empty() {
-                return Aligned::default();
-            }
-            // Whole blocks of sixteen rows, for the transpose.
-            let mut block = arena.zeros(rows.len().next_multiple_of(QUANTUM) * stride);
+        let shape = (rows.len(), cols.len());
+        Self::filled(arena, parameters, state, shape, |source, block| {
             for (r, row) in rows.clone().enumerate() {
                 let from = at + row * units + cols.start;
                 block[r * stride..][..cols.len()].copy_from_slice(&source[from..][..cols.len()]);
             }
-            block
-        };
-        Self {
-            rows: rows.len(),
-            cols: cols.len(),
-            stride,
-            values: copy(parameters.values()),
-            first: copy(&state.first),
-            second: copy(&state.second),
-        }
+        })
     }
 
     /// Copies the block back to where [`load`](Self::load) took it from.
@@ -76,14 +103,11 @@ impl Block {
         rows: impl Iterator<Item = usize> + Clone,
         col: usize,
     ) {
-        let copy = |block: &[f32], target: &mut [f32]| {
+        self.give_back(parameters, state, |block, target| {
             for (row, values) in rows.clone().zip(block.chunks_exact(self.stride.max(1))) {
                 target[at + row * units + col..][..self.cols].copy_from_slice(&values[..self.cols]);
             }
-        };
-        copy(&self.values, parameters.values_mut());
-        copy(&self.first, &mut state.first);
-        copy(&self.second, &mut state.second);
+        });
     }
 
     /// Copies the transpose of some rows of a `[.., units]` matrix at `at` of the parameters.
@@ -96,26 +120,13 @@ impl Block {
         rows: Range<usize>,
     ) -> Self {
         let stride = stride(rows.len());
-        let mut copy = |source: &[f32]| {
-            if source.is_empty() {
-                return Aligned::default();
-            }
-            let mut block = arena.zeros(units.next_multiple_of(QUANTUM) * stride);
+        Self::filled(arena, parameters, state, (units, rows.len()), |source, block| {
             for (r, row) in rows.clone().enumerate() {
                 for (unit, x) in source[at + row * units..][..units].iter().enumerate() {
                     block[unit * stride + r] = *x;
                 }
             }
-            block
-        };
-        Self {
-            rows: units,
-            cols: rows.len(),
-            stride,
-            values: copy(parameters.values()),
-            first: copy(&state.first),
-            second: copy(&state.second),
-        }
+        })
     }
 
     /// Copies the block back to where [`load_transposed`](Self::load_transposed) took it from.
@@ -127,19 +138,13 @@ impl Block {
         rows: Range<usize>,
     ) {
         let units = self.rows;
-        let copy = |block: &[f32], target: &mut [f32]| {
-            if block.is_empty() {
-                return;
-            }
+        self.give_back(parameters, state, |block, target| {
             for (r, row) in rows.clone().enumerate() {
                 for (unit, x) in target[at + row * units..][..units].iter_mut().enumerate() {
                     *x = block[unit * self.stride + r];
                 }
             }
-        };
-        copy(&self.values, parameters.values_mut());
-        copy(&self.first, &mut state.first);
-        copy(&self.second, &mut state.second);
+        });
     }
 
     /// Whether all values, padding aside, are finite.
@@ -285,7 +290,7 @@ impl Rows {
         let transposed = Block::load_transposed(arena, p, state, at, units, range.clone());
         let weights = arena.zeros(range.len().next_multiple_of(QUANTUM) * stride(units));
         let mut rows = Self { range, transposed, weights };
-        rows.follow(Isa::best());
+        rows.refresh_weights(Isa::best());
         rows
     }
 
@@ -295,7 +300,7 @@ impl Rows {
     }
 
     /// Brings the weights of the forward product up to date.
-    pub(crate) fn follow(&mut self, isa: Isa) {
+    pub(crate) fn refresh_weights(&mut self, isa: Isa) {
         let Block { rows, cols, stride: from, values, .. } = &self.transposed;
         kernels::transpose(isa, values, *from, *rows, *cols, &mut self.weights, stride(*rows));
     }

@@ -345,7 +345,7 @@ impl Step<'_> {
             share.transposed.apply(own.isa, &self.rule, unit, gradient);
             unit = units.end;
         }
-        share.follow(own.isa);
+        share.refresh_weights(own.isa);
     }
 
     fn update_biases(&self, own: &mut Own, l: usize) {
