@@ -43,21 +43,31 @@ fn forward(criterion: &mut Criterion) {
             });
         });
         for Pixels { name, rows } in pixels(workload) {
-            let batch = batch_of(&rows, b, k);
-            let mut panels = Panels::with_capacity(&mut Arena::default(), PIXELS, b, k);
-            panels.fill_examples(isa, &batch);
-            group.bench_function(format!("zeros skipped, {name}"), |bencher| {
+            let (batch, arena) = (batch_of(&rows, b, k), &mut Arena::default());
+            let mut by_examples = Panels::with_capacity(arena, PIXELS, b, k);
+            let mut by_features = Panels::with_capacity(arena, PIXELS, k, b);
+            by_examples.fill_examples(isa, &batch);
+            by_features.fill_features(isa, &batch);
+            let mut room = Aligned::zeros(first_layer::sums(by_features.count(), b));
+            let relu = Activation::Relu;
+            group.bench_function(format!("by examples, {name}"), |bencher| {
                 bencher.iter(|| {
                     let out = MatMut::new(&mut out, b.next_multiple_of(16), n);
-                    first_layer::forward(isa, &panels, weights, &bias, Activation::Relu, out);
+                    first_layer::forward(isa, &by_examples, weights, &bias, relu, out);
                 });
             });
-            group.bench_function(format!("lists and zeros skipped, {name}"), |bencher| {
+            group.bench_function(format!("lists of examples, {name}"), |bencher| {
+                bencher.iter(|| by_examples.fill_examples(isa, &batch));
+            });
+            group.bench_function(format!("by features, {name}"), |bencher| {
+                let x = &by_features;
                 bencher.iter(|| {
-                    panels.fill_examples(isa, &batch);
-                    let out = MatMut::new(&mut out, b.next_multiple_of(16), n);
-                    first_layer::forward(isa, &panels, weights, &bias, Activation::Relu, out);
+                    let out = MatMut::new(&mut out, b, n);
+                    first_layer::forward_by_features(isa, x, weights, &bias, relu, &mut room, out);
                 });
+            });
+            group.bench_function(format!("lists of features, {name}"), |bencher| {
+                bencher.iter(|| by_features.fill_features(isa, &batch));
             });
         }
     }

@@ -13,22 +13,49 @@ use kernels::gemm::{Epilogue, gemm};
 use kernels::panels::{Batch, Form, PANEL, Panels};
 use kernels::{Activation, Arena, Isa, MatMut, MatRef, reference};
 
-/// The forward product into memory with canaries, and one row more than needed.
-fn forward(
-    isa: Isa,
-    x: &Panels,
-    weights: MatRef<'_>,
-    bias: &[f32],
-    activation: Activation,
-    extra_rows: usize,
-) -> Vec<f32> {
-    let n = weights.cols();
-    let mut out = Output::nan(x.rows() + extra_rows, n, 3);
-    first_layer::forward(isa, x, weights, bias, activation, out.view());
-    let mut values = out.done(&format!("{isa} {activation:?}: {} rows of {n}", x.rows()));
-    let extra = values.split_off(x.rows() * n);
-    assert!(extra.iter().all(|x| x.is_nan()), "rows that are not examples were written");
-    values
+/// What the panels of a forward product are made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Examples,
+    Features,
+}
+
+const BOTH: [By; 2] = [By::Examples, By::Features];
+
+impl By {
+    fn panels(self, isa: Isa, x: &Examples) -> Panels {
+        match self {
+            Self::Examples => x.panels_of_examples(isa),
+            Self::Features => x.panels_of_features(isa),
+        }
+    }
+
+    /// The forward product into memory with canaries, and some rows more than needed.
+    fn forward(
+        self,
+        isa: Isa,
+        x: &Panels,
+        weights: MatRef<'_>,
+        bias: &[f32],
+        activation: Activation,
+        extra_rows: usize,
+    ) -> Vec<f32> {
+        let n = weights.cols();
+        let rows = if self == Self::Examples { x.rows() } else { x.depth() };
+        let mut out = Output::nan(rows + extra_rows, n, 3);
+        let target = out.view();
+        if self == Self::Examples {
+            first_layer::forward(isa, x, weights, bias, activation, target);
+        } else {
+            let mut room = vec![f32::NAN; first_layer::sums(x.count(), rows)];
+            let room = &mut room[..];
+            first_layer::forward_by_features(isa, x, weights, bias, activation, room, target);
+        }
+        let mut values = out.done(&format!("{self:?} {isa} {activation:?}: {rows} rows of {n}"));
+        let extra = values.split_off(rows * n);
+        assert!(extra.iter().all(|x| x.is_nan()), "rows that are not examples were written");
+        values
+    }
 }
 
 #[test]
@@ -54,11 +81,11 @@ fn forward_is_the_product_that_skips_nothing() {
                     (y, bound + 5.0 * EPS * (1.0 + y.abs()))
                 })
                 .collect();
-            for isa in Isa::available() {
-                let what =
-                    || format!("{isa} [{rows}, {width}] {units} {form:?} {density} {activation:?}");
-                let panels = x.panels_of_examples(isa);
-                let out = forward(isa, &panels, stored.view(), &bias, activation, index % 2);
+            for (isa, by) in Isa::available().into_iter().flat_map(|isa| BOTH.map(|by| (isa, by))) {
+                let case = format!("[{rows}, {width}] {units} {form:?} {density} {activation:?}");
+                let what = || format!("{isa} {by:?} {case}");
+                let panels = by.panels(isa, &x);
+                let out = by.forward(isa, &panels, stored.view(), &bias, activation, index % 2);
                 assert_all_near(&out, &expected, what);
                 let mut c = Output::nan(rows, units, 0);
                 let epilogue = Epilogue::BiasActivation(&bias, activation);
@@ -73,14 +100,14 @@ fn forward_is_the_product_that_skips_nothing() {
 #[cfg_attr(miri, ignore = "Miri runs the portable kernels alone")]
 fn avx2_and_avx512_agree_in_every_bit_forward() {
     let mut random = Random(32);
-    for form in FORMS {
-        let x = Examples::new(&mut random, form, 37, 301, 0.3);
+    for (form, by) in FORMS.into_iter().flat_map(|form| BOTH.map(|by| (form, by))) {
+        let x = Examples::new(&mut random, form, 137, 301, 0.3);
         let w = Matrix::random(&mut random, 301, 201);
         let (stored, bias) = (w.stored(Rows(7)), random.floats(201, 1.0));
         for activation in Activation::ALL {
             same_on_avx2_and_avx512(|isa| {
-                let panels = x.panels_of_examples(isa);
-                bits(&forward(isa, &panels, stored.view(), &bias, activation, 0))
+                let panels = by.panels(isa, &x);
+                bits(&by.forward(isa, &panels, stored.view(), &bias, activation, 0))
             });
         }
     }
@@ -96,15 +123,20 @@ fn nothing_of_a_fuller_batch_is_left() {
         let bias = random.floats(units, 1.0);
         for isa in Isa::available() {
             let mut x = Examples::new(&mut random, form, 33, width, 1.0);
-            let mut panels = x.panels(33, width);
+            let (mut by_examples, mut by_features) = (x.panels(33, width), x.panels(width, 33));
             for (rows, density) in [(33, 1.0), (5, 0.3), (30, 0.1), (1, 1.0), (17, 0.0), (2, 0.5)] {
                 x.fill(&mut random, form, rows, density);
-                panels.fill_examples(isa, &x.batch);
-                assert_eq!((panels.rows(), panels.depth()), (rows, width));
-                let out = |panels| forward(isa, panels, w.view(), &bias, Activation::Linear, 0);
-                let fresh = x.panels_of_examples(isa);
-                assert_eq!(bits(&out(&panels)), bits(&out(&fresh)), "{isa} {rows}");
-                assert_eq!(panels.density(), density_of(&x.matrix, false), "{isa} {rows}");
+                by_examples.fill_examples(isa, &x.batch);
+                assert_eq!((by_examples.rows(), by_examples.depth()), (rows, width));
+                by_features.fill_features(isa, &x.batch);
+                assert_eq!((by_features.rows(), by_features.depth()), (width, rows));
+                for (by, panels) in BOTH.into_iter().zip([&by_examples, &by_features]) {
+                    let out = |x| by.forward(isa, x, w.view(), &bias, Activation::Linear, 0);
+                    let fresh = by.panels(isa, &x);
+                    assert_eq!(bits(&out(panels)), bits(&out(&fresh)), "{isa} {by:?} {rows}");
+                    let density = density_of(&x.matrix, by == By::Features);
+                    assert_eq!(panels.density(), density, "{isa} {by:?} {rows}");
+                }
             }
         }
     }
@@ -156,13 +188,19 @@ fn nan_and_infinity_are_features_too() {
                 floats[7] = if row == 4 { bad } else { 0.0 };
                 batch.push_floats(&floats);
             }
-            let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Floats, 6, 9);
-            panels.fill_examples(isa, &batch);
+            let room = |rows, depth| {
+                Panels::with_capacity(&mut Arena::default(), Form::Floats, rows, depth)
+            };
+            let (mut by_examples, mut by_features) = (room(6, 9), room(9, 6));
+            by_examples.fill_examples(isa, &batch);
+            by_features.fill_features(isa, &batch);
             let ones = [1.0; 9 * 5];
             let weights = MatRef::new(&ones, 9, 5);
-            let out = forward(isa, &panels, weights, &[0.0; 5], Activation::Relu, 0);
-            for (at, y) in out.iter().enumerate() {
-                assert_eq!(!y.is_finite(), at / 5 == 4, "{isa} {bad}: element {at} is {y}");
+            for (by, panels) in BOTH.into_iter().zip([&by_examples, &by_features]) {
+                let out = by.forward(isa, panels, weights, &[0.0; 5], Activation::Relu, 0);
+                for (at, y) in out.iter().enumerate() {
+                    assert_eq!(!y.is_finite(), at / 5 == 4, "{isa} {by:?} {bad}: {at} is {y}");
+                }
             }
         }
     }
@@ -195,6 +233,20 @@ fn panels_of_a_shape_without_room_are_refused() {
     let mut batch = Batch::with_capacity(&mut arena, form, 1, 4096);
     batch.push_bytes(&[1; 4096]);
     Panels::with_capacity(&mut arena, form, 64, 16).fill_features(Isa::best(), &batch);
+}
+
+#[test]
+#[should_panic(expected = "127 floats for sums")]
+fn too_little_room_for_sums_is_refused() {
+    let (mut arena, form) = (Arena::default(), Form::Bytes(1.0));
+    let mut batch = Batch::with_capacity(&mut arena, form, 2, 3);
+    (0..2).for_each(|_| batch.push_bytes(&[1, 2, 3]));
+    let mut panels = Panels::with_capacity(&mut arena, form, 3, 2);
+    panels.fill_features(Isa::best(), &batch);
+    let (zeros, mut out) = ([0.0; 12], [0.0; 8]);
+    let (weights, out) = (MatRef::new(&zeros, 3, 4), MatMut::new(&mut out, 2, 4));
+    let (linear, room) = (Activation::Linear, &mut [0.0; 127]);
+    first_layer::forward_by_features(Isa::best(), &panels, weights, &zeros[..4], linear, room, out);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The forward product.
+//! The forward product over panels of examples: prediction's.
 
 use super::{strips, widest};
 use crate::gemm::tile::{self, Finish, Tile};
@@ -64,7 +64,7 @@ impl Forward<'_> {
         let c_row = self.out.row_stride();
         let rows = PANEL.min(self.x.rows() - panel * PANEL);
         let c = self.out.ptr().wrapping_add(panel * PANEL * c_row + j);
-        let entries = self.x.entries(panel, 0);
+        let entries = self.x.entries(panel, 0..1);
         let (a, table) = match entries.values {
             Values::Floats(values) => (values.as_ptr(), std::ptr::null()),
             Values::Bytes(words, table) => (words.as_ptr().cast(), table.as_ptr()),

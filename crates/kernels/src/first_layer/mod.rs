@@ -1,13 +1,25 @@
-//! The first layer's two products over [`Panels`](crate::panels::Panels): forward, and the weight
-//! gradient with the optimizer as its epilogue.
+//! The first layer's products over [`Panels`](crate::panels::Panels): forward, by examples or by
+//! features, and the weight gradient with the optimizer as its epilogue.
 
 mod forward;
+mod forward_by_features;
 mod update;
 
 pub use forward::forward;
-pub use update::{STRIP, Weights, sums, update};
+pub use forward_by_features::forward_by_features;
+pub use update::{Weights, update};
 
 use crate::simd::Simd;
+
+/// Columns of the widest strip: weights and gradients of as many columns or fewer, side by side in
+/// memory, are read in the order in which they lie.
+pub const STRIP: usize = 96;
+
+/// Floats that [`forward_by_features`] and [`update`] need for their sums, for so many panels of
+/// features and so many examples.
+pub fn sums(panels: usize, examples: usize) -> usize {
+    forward_by_features::sums(examples).max(update::sums(panels, examples))
+}
 
 /// Vectors of the widest tile. Of four rows: 24 sums, four broadcasts and a row of B fit
 /// thirty-two registers; twelve, one and three fit sixteen. Of one row (a single prediction) as

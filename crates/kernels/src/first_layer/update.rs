@@ -12,10 +12,11 @@
 //! and the weights are not even read. (Of MNIST's panels that have ever had a value, every fifth in a
 //! batch of 128.)
 //!
-//! The gradient never is in memory. (A batch of more than 256 examples is cut into chunks, and
-//! between them it is: the rows of `dz` that all panels read must stay near.)
+//! The gradient never is in memory. (A batch of more than 256 examples is cut into runs of two
+//! chunks, and between them it is: the rows of `dz` that all panels read must stay near. One chunk at
+//! a time would send the sums to memory and back twice as often.)
 
-use super::{strips, widest};
+use super::{STRIP, strips, widest};
 use crate::Isa;
 use crate::gemm::tile::{Rows, Words, step};
 use crate::optimizer::{Place, Rule, Update, WithRule, with_rule};
@@ -35,17 +36,16 @@ pub struct Weights<'a> {
     /// One a panel of features in `x`. Where no example has ever had a value, the gradient is zero
     /// and the state as it was at the start: the update of such weights by any rule is nothing.
     pub touched: &'a mut [bool],
-    /// Room for the sums of panels of several chunks: [`sums`] floats.
+    /// Room for the sums of several runs of chunks: [`sums`](super::sums) floats.
     pub sums: &'a mut [f32],
 }
 
-/// Columns of the widest strip: weights and gradients of as many columns or fewer, side by side in
-/// memory, are read in the order in which they lie.
-pub const STRIP: usize = 96;
+/// Chunks of examples that are summed in registers.
+const RUN: usize = 2;
 
 /// Floats that [`update`] needs for its sums.
-pub fn sums(panels: usize, examples: usize) -> usize {
-    if Panels::chunks_of_examples(examples) > 1 { panels * PANEL * STRIP } else { 0 }
+pub(super) fn sums(panels: usize, examples: usize) -> usize {
+    if Panels::chunks_of_examples(examples) > RUN { panels * PANEL * STRIP } else { 0 }
 }
 
 /// Updates `weights` by the gradient `X^T dZ`, which is never stored whole.
@@ -149,10 +149,11 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
         let [values, first, second] =
             [&mut weights.values, &mut weights.first, &mut weights.second]
                 .map(|m| (m.ptr().wrapping_add(at), m.row_stride()));
-        let last = x.chunks() - 1;
-        for chunk in 0..=last {
+        for start in (0..x.chunks()).step_by(RUN) {
+            let run = start..x.chunks().min(start + RUN);
+            let last = run.end == x.chunks();
             for panel in 0..x.count() {
-                if chunk == last {
+                if last {
                     ahead.fetch(s);
                 }
                 if !weights.touched[panel] {
@@ -166,22 +167,21 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                     Place { w, first, second }
                 };
                 if x.is_zero(panel) {
-                    for r in 0..if chunk == last { rows.min(PANEL) } else { 0 } {
+                    for r in 0..if last { rows.min(PANEL) } else { 0 } {
                         // SAFETY: weights and state have the panel's rows: `update` has checked.
                         unsafe { rest_row::<S, NV, MASKED>(s, rule, place(r), mask) };
                     }
                     continue;
                 }
-                let entries = x.entries(panel, chunk);
+                let entries = x.entries(panel, run.clone());
                 let list = &entries.list[..entries.len];
-                let dz_row = dz.row_stride();
-                let dz = dz.ptr().wrapping_add(entries.first * dz_row + at);
+                let (dz, dz_row) = (dz.ptr().wrapping_add(at), dz.row_stride());
                 // SAFETY: the panels' columns are rows of `dz`, of which a strip lies in the view;
                 // `sums` has room for four rows of a strip a panel, weights and state have the
                 // panel's rows: `update` has checked.
                 unsafe {
                     // Row by row in words: in loops, the compiler left some sums in memory.
-                    let mut sums = if chunk == 0 {
+                    let mut sums = if start == 0 {
                         [[s.splat(0.0); NV]; PANEL]
                     } else {
                         let row = |r| load_row::<S, NV>(s, kept.add(r * STRIP));
@@ -205,7 +205,7 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                             }
                         }
                     }
-                    if chunk < last {
+                    if !last {
                         store_row(s, kept, &sums[0]);
                         store_row(s, kept.add(STRIP), &sums[1]);
                         store_row(s, kept.add(2 * STRIP), &sums[2]);

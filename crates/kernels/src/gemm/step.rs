@@ -151,7 +151,7 @@ pub(crate) unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKE
 /// # Safety
 /// `p` is valid for the vector, or for the mask's lanes of the last one.
 #[inline(always)]
-pub(super) unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
+pub(crate) unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
     s: S,
     p: *const f32,
     v: usize,

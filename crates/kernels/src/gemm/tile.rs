@@ -25,8 +25,7 @@
 //! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
 //! masked lanes are neither read nor written. C is read only where the sum continues.
 
-use super::step::load_at;
-pub(crate) use super::step::{Rows, Words, step};
+pub(crate) use super::step::{Left, Rows, Words, load_at, step};
 use crate::panels::{LIST_AHEAD, PANEL};
 use crate::simd::{Kernel, Simd};
 

@@ -33,44 +33,9 @@ impl Alike {
     }
 
     /// The order of rows of bytes, as numbers among them.
-    pub fn order_of_bytes<'a>(&mut self, isa: Isa, rows: impl Iterator<Item = &'a [u8]>) -> &[u32] {
+    pub fn order_of<'a>(&mut self, isa: Isa, rows: impl Iterator<Item = &'a [u8]>) -> &[u32] {
         isa.run(Order { alike: self, rows });
         &self.order
-    }
-
-    /// The order of rows of floats: that of the bytes which have zeros in the same places.
-    pub fn order_of_floats<'a>(
-        &mut self,
-        isa: Isa,
-        rows: impl Iterator<Item = &'a [f32]>,
-    ) -> &[u32] {
-        isa.run(Order { alike: self, rows });
-        &self.order
-    }
-}
-
-/// What rows are made of.
-trait Number: Sized + 'static {
-    /// Bit i: whether any of the eight numbers from 8 i on is not zero; of at most 64.
-    fn eights<S: Simd>(s: S, numbers: &[Self]) -> u8;
-}
-
-impl Number for u8 {
-    #[inline(always)]
-    fn eights<S: Simd>(s: S, numbers: &[u8]) -> u8 {
-        // SAFETY: as many whole eights as there are.
-        unsafe { s.eights(numbers.as_ptr(), numbers.len() / 8) }
-    }
-}
-
-impl Number for f32 {
-    #[inline(always)]
-    fn eights<S: Simd>(_: S, numbers: &[f32]) -> u8 {
-        let mut bits = 0;
-        for (i, eight) in numbers.chunks_exact(8).enumerate() {
-            bits |= u8::from(eight.iter().fold(false, |any, x| any | (*x != 0.0))) << i;
-        }
-        bits
     }
 }
 
@@ -79,7 +44,7 @@ struct Order<'a, I> {
     rows: I,
 }
 
-impl<'a, T: Number, I: Iterator<Item = &'a [T]>> Kernel for Order<'_, I> {
+impl<'a, I: Iterator<Item = &'a [u8]>> Kernel for Order<'_, I> {
     type Output = ();
 
     #[inline(always)]
@@ -94,20 +59,19 @@ impl<'a, T: Number, I: Iterator<Item = &'a [T]>> Kernel for Order<'_, I> {
     }
 }
 
-/// Bit i of byte j: whether eight numbers have a value, `8 (8 j + i)` from the start or a multiple of
-/// 1,024 further. Numbers behind the last eight have no mark.
+/// Bit i of byte j: whether eight bytes have a value, `8 (8 j + i)` from the start or a multiple of
+/// 1,024 further. Bytes behind the last eight have no mark.
 #[inline(always)]
-fn marks_of<S: Simd, T: Number>(s: S, row: &[T]) -> [u64; 2] {
+fn marks_of<S: Simd>(s: S, row: &[u8]) -> [u64; 2] {
     // In two words from the start: bytes put together in memory wait for each other there.
     let mut marks = [0; 2];
     let mut mark = |block: usize, eights: u8| {
         marks[block / 8 % 2] |= u64::from(eights) << (8 * (block % 8));
     };
-    let (blocks, rest) = row.as_chunks::<64>();
-    for (block, numbers) in blocks.iter().enumerate() {
-        mark(block, T::eights(s, numbers));
+    for (block, bytes) in row.chunks(64).enumerate() {
+        // SAFETY: as many whole eights as there are.
+        mark(block, unsafe { s.eights(bytes.as_ptr(), bytes.len() / 8) });
     }
-    mark(blocks.len(), T::eights(s, rest));
     marks
 }
 
@@ -207,11 +171,7 @@ mod tests {
             let data = noise(rows * width, 7);
             let mut first = None;
             for isa in Isa::available() {
-                let order = Alike::default().order_of_bytes(isa, data.chunks_exact(width)).to_vec();
-                let floats: Vec<f32> = data.iter().map(|x| f32::from(*x) * -0.25).collect();
-                let of_floats =
-                    Alike::default().order_of_floats(isa, floats.chunks_exact(width)).to_vec();
-                assert_eq!(of_floats, order, "{isa} {rows}x{width}: floats");
+                let order = Alike::default().order_of(isa, data.chunks_exact(width)).to_vec();
                 let mut sorted = order.clone();
                 sorted.sort_unstable();
                 assert!(
@@ -233,7 +193,7 @@ mod tests {
             for isa in Isa::available() {
                 let (mut arena, form) = (Arena::default(), Form::Bytes(0.5));
                 let mut alike = Alike::default();
-                let order = alike.order_of_bytes(isa, data.chunks_exact(width));
+                let order = alike.order_of(isa, data.chunks_exact(width));
                 let mut batch = Batch::with_capacity(&mut arena, form, rows, width);
                 for row in order {
                     batch.push_bytes(&data[*row as usize * width..][..width]);
@@ -246,7 +206,8 @@ mod tests {
                 assert_eq!(copied.starts, listed.starts, "{isa} {rows}x{width}");
                 for panel in 0..rows.div_ceil(PANEL) {
                     let here = PANEL.min(rows - panel * PANEL);
-                    let (copied, listed) = (copied.entries(panel, 0), listed.entries(panel, 0));
+                    let (copied, listed) =
+                        (copied.entries(panel, 0..1), listed.entries(panel, 0..1));
                     let lists = [copied, listed].map(|entries| &entries.list[..entries.len]);
                     assert_eq!(lists[0], lists[1], "{isa} {rows}x{width}: panel {panel}");
                     let (Values::Bytes(copied, _), Values::Bytes(listed, _)) =
@@ -275,7 +236,7 @@ mod tests {
             }
             for isa in Isa::available() {
                 let mut alike = Alike::with_capacity(16);
-                let order = alike.order_of_bytes(isa, data.chunks_exact(width));
+                let order = alike.order_of(isa, data.chunks_exact(width));
                 for panel in order.chunks_exact(PANEL) {
                     let alike = panel.iter().all(|row| row % 4 == panel[0] % 4);
                     assert!(alike, "{isa} {width}: {panel:?}");

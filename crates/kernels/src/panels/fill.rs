@@ -86,12 +86,10 @@ fn fill_features<S: Simd>(s: S, panels: &mut Panels, batch: &Batch) {
             s.transpose(from, batch.stride, batch.rows, here, group, row_words);
             for panel in 0..here {
                 for chunk in 0..panels.chunks {
-                    let at = chunk * panels.chunk;
-                    let len = panels.chunk.min(panels.depth - at);
-                    let words = group.add(panel * row_words + at);
+                    let words = group.add(panel * row_words);
                     let list = panels.list.as_mut_ptr().add(total);
                     let values = panels.values.as_mut_ptr().add(total);
-                    total += s.list_words(words, len, list, values);
+                    total += s.list_words(words, panels.columns(chunk), list, values);
                     panels.starts.push(total);
                 }
             }
@@ -112,8 +110,7 @@ fn fill_floats(
     for panel in 0..rows.div_ceil(PANEL) {
         let mut at = panels.starts[(before + panel) * panels.chunks];
         for chunk in 0..panels.chunks {
-            let first = chunk * panels.chunk;
-            for k in first..(first + panels.chunk).min(panels.depth) {
+            for k in panels.columns(chunk) {
                 let four = std::array::from_fn(|r| {
                     let row = panel * PANEL + r;
                     match (row < rows, transposed) {
@@ -123,7 +120,7 @@ fn fill_floats(
                     }
                 });
                 if four != [0.0; PANEL] {
-                    panels.list[at] = (k - first) as u32;
+                    panels.list[at] = k as u32;
                     let values = &mut panels.values[PANEL * at..PANEL * (at + 1)];
                     values.copy_from_slice(&four.map(f32::to_bits));
                     at += 1;

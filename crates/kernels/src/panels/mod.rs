@@ -1,8 +1,8 @@
 //! The batch as the first layer's products read it: panels of four rows, zeros left out.
 //!
-//! A panel holds four neighbouring rows of a matrix: four examples for the forward product, four
-//! features for the weight gradient. Its entries are the columns at which any of the four is not
-//! zero, each with its index and its four values:
+//! A panel holds four neighbouring rows of a matrix: four features in training, for both of its
+//! products, or four examples in prediction. Its entries are the columns at which any of the four is
+//! not zero, each with its index and its four values:
 //!
 //! ```text
 //!   rows   0 0 7 1 0 0      list    2        3
@@ -40,14 +40,13 @@ use crate::aligned::{Aligned, Arena};
 /// Rows of a panel.
 pub const PANEL: usize = 4;
 
-/// Examples of a chunk of the weight gradient: as many rows of six vectors of the next layer's
-/// gradient are read once for each panel and must stay near. Not less, since with each chunk the
-/// sums go to memory and back. A whole number of vectors, so that chunks start where those of the
-/// lists do.
+/// Examples of a chunk of panels of features. The first layer's products over those read or write a
+/// row of some columns for each example of a chunk, again and again: so many rows must stay near. A
+/// whole number of vectors, so that chunks start where those of the lists do.
 ///
-/// The forward product has no chunks: with 48 to 208 features each, what the weights gained by
+/// Panels of examples have no chunks: with 48 to 208 features each, what the weights gained by
 /// staying in the first-level cache was lost by starting more tiles (some hundred cycles a tile).
-const CHUNK_OF_EXAMPLES: usize = 256;
+pub(crate) const CHUNK_OF_EXAMPLES: usize = 128;
 
 /// Panels of features that are listed together: as many as the words of a line of the batch.
 const GROUP: usize = 16;
@@ -105,7 +104,7 @@ pub struct Panels {
     chunks: usize,
     /// Entries of chunk c of panel p start at `[p * chunks + c]` and end where the next start.
     starts: Vec<usize>,
-    /// Columns, counted from the chunk's first.
+    /// Columns.
     list: Aligned<u32>,
     /// Values: four bytes a word, or a float.
     values: Aligned<u32>,
@@ -115,14 +114,12 @@ pub struct Panels {
     group: Aligned<u32>,
 }
 
-/// Entries of a chunk of a panel.
+/// Entries of some chunks of a panel.
 #[derive(Clone, Copy)]
 pub(crate) struct Entries<'a> {
-    /// The first column of the chunk.
-    pub first: usize,
     /// How many there are.
     pub len: usize,
-    /// Their columns, counted from the first, and [`LIST_AHEAD`] numbers more.
+    /// Their columns, and [`LIST_AHEAD`] numbers more.
     pub list: &'a [u32],
     pub values: Values<'a>,
 }
@@ -154,7 +151,7 @@ impl Panels {
         }
     }
 
-    /// Panels of four examples: the forward product's left operand `[examples, features]`.
+    /// Panels of four examples: the left operand `[examples, features]` of prediction.
     pub fn fill_examples(&mut self, isa: Isa, batch: &Batch) {
         self.begin_examples(batch.width);
         self.add_examples(isa, batch, 0..batch.rows);
@@ -198,8 +195,7 @@ impl Panels {
         isa.run(fill::Fill { panels: self, source: fill::Source::Rows { data, rows }, first });
     }
 
-    /// Panels of four neighbouring features: the weight gradient's left operand
-    /// `[features, examples]`.
+    /// Panels of four neighbouring features: `[features, examples]`, for training's products.
     pub fn fill_features(&mut self, isa: Isa, batch: &Batch) {
         assert_eq!(self.form, batch.form, "values");
         self.begin(batch.width, batch.rows, CHUNK_OF_EXAMPLES);
@@ -255,17 +251,21 @@ impl Panels {
         self.chunks
     }
 
-    /// Entries of a chunk of a panel.
+    /// The columns of a chunk.
+    pub(crate) fn columns(&self, chunk: usize) -> Range<usize> {
+        chunk * self.chunk..self.depth.min((chunk + 1) * self.chunk)
+    }
+
+    /// Entries of some chunks of a panel.
     #[inline(always)]
-    pub(crate) fn entries(&self, panel: usize, chunk: usize) -> Entries<'_> {
-        let at = panel * self.chunks + chunk;
-        let (start, end) = (self.starts[at], self.starts[at + 1]);
+    pub(crate) fn entries(&self, panel: usize, chunks: Range<usize>) -> Entries<'_> {
+        let at = panel * self.chunks;
+        let (start, end) = (self.starts[at + chunks.start], self.starts[at + chunks.end]);
         let values = match self.form {
             Form::Bytes(_) => Values::Bytes(&self.values[start..end], &self.table),
             Form::Floats => Values::Floats(cast_slice(&self.values[PANEL * start..PANEL * end])),
         };
-        let list = &self.list[start..end + LIST_AHEAD];
-        Entries { first: chunk * self.chunk, len: end - start, list, values }
+        Entries { len: end - start, list: &self.list[start..end + LIST_AHEAD], values }
     }
 
     /// Whether a panel has no entry.

@@ -1,6 +1,7 @@
 //! AVX-512: vectors of sixteen floats, masks in their own registers.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::avx2::in_halves;
 use super::{Kernel, Simd, entry};
@@ -145,12 +146,12 @@ impl Simd for Avx512 {
     unsafe fn list_words(
         self,
         words: *const u32,
-        len: usize,
+        range: Range<usize>,
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
         // SAFETY: the caller's, in steps of sixteen.
-        unsafe { self.list(|k| _mm512_loadu_si512(words.add(k).cast()), len, list, kept) }
+        unsafe { self.list(|k| _mm512_loadu_si512(words.add(k).cast()), range, list, kept) }
     }
 
     #[inline(always)]
@@ -169,7 +170,7 @@ impl Simd for Avx512 {
                 let high = _mm512_or_si512(row(2), _mm512_slli_epi32::<8>(row(3)));
                 _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
             };
-            self.list(words, len, list, kept)
+            self.list(words, 0..len, list, kept)
         }
     }
 
@@ -223,26 +224,28 @@ impl Simd for Avx512 {
 }
 
 impl Avx512 {
-    /// Lists which of `len` words are not zero, and those words: `words(k)` gives sixteen from k on.
+    /// Lists which of the words in `range` are not zero, and those words: `words(k)` gives sixteen from
+    /// k on.
     ///
     /// # Safety
-    /// `list` and `kept` are valid for `len + 16` words.
+    /// `list` and `kept` are valid for as many words and 16 more.
     #[inline(always)]
     unsafe fn list(
         self,
         words: impl Fn(usize) -> __m512i,
-        len: usize,
+        range: Range<usize>,
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
         let mut count = 0;
-        let mut k = 0;
-        // SAFETY: the caller's, in steps of sixteen: each writes sixteen entries at `count <= k`.
+        let mut k = range.start;
+        // SAFETY: the caller's, in steps of sixteen: each writes sixteen entries behind those so far.
         unsafe {
-            let mut index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-            while k < len {
+            let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+            let mut index = _mm512_add_epi32(lanes, _mm512_set1_epi32(k as i32));
+            while k < range.end {
                 let here = words(k);
-                let keep = _mm512_mask_test_epi32_mask(self.first(len - k), here, here);
+                let keep = _mm512_mask_test_epi32_mask(self.first(range.end - k), here, here);
                 // To a register, then stored whole: a compress to memory is microcoded on
                 // Zen 4 and 5.
                 let indices = _mm512_maskz_compress_epi32(keep, index);

@@ -19,6 +19,8 @@ mod portable;
 
 pub(crate) use portable::Portable;
 
+use std::ops::Range;
+
 /// An algorithm to be compiled for each instruction set.
 pub(crate) trait Kernel {
     type Output;
@@ -153,19 +155,20 @@ pub(crate) trait Simd: Copy {
         bits
     }
 
-    /// Lists the indices of the words that are not zero, in order, and the words themselves;
-    /// returns their number.
+    /// Lists the indices of the words in `range` that are not zero, in order, and the words
+    /// themselves; returns their number.
     /// # Safety
-    /// `words` is valid for `len` words rounded up to sixteen; `list` and `kept` for `len + 16`.
+    /// `words` is valid for the range, rounded up to whole sixteens from its start; `list` and `kept`
+    /// for its length and 16 more.
     unsafe fn list_words(
         self,
         words: *const u32,
-        len: usize,
+        range: Range<usize>,
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
         // SAFETY: the caller's.
-        unsafe { list_each(|k| *words.add(k), len, list, kept) }
+        unsafe { list_each(|k| *words.add(k), range, list, kept) }
     }
 
     /// As `list_words`, for the words of four bytes, one of each row:
@@ -180,7 +183,9 @@ pub(crate) trait Simd: Copy {
         kept: *mut u32,
     ) -> usize {
         // SAFETY: the caller's.
-        unsafe { list_each(|k| u32::from_le_bytes(rows.map(|row| *row.add(k))), len, list, kept) }
+        unsafe {
+            list_each(|k| u32::from_le_bytes(rows.map(|row| *row.add(k))), 0..len, list, kept)
+        }
     }
 
     /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.
@@ -225,21 +230,21 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// Lists which of `len` words are not zero, and those words.
+/// Lists which of the words in `range` are not zero, and those words.
 ///
 /// # Safety
-/// `list` and `kept` are valid for `len` words.
+/// `list` and `kept` are valid for as many words.
 #[inline(always)]
 unsafe fn list_each(
     word: impl Fn(usize) -> u32,
-    len: usize,
+    range: Range<usize>,
     list: *mut u32,
     kept: *mut u32,
 ) -> usize {
     let mut count = 0;
-    for k in 0..len {
+    for k in range {
         let word = word(k);
-        // SAFETY: the caller's; `count <= k`.
+        // SAFETY: the caller's; no more than the words so far.
         unsafe {
             *list.add(count) = k as u32;
             *kept.add(count) = word;

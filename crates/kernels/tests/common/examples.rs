@@ -80,7 +80,7 @@ impl Examples {
     }
 }
 
-/// Rows, width and units: ragged batches, widths that are no multiple of 4 or of 16, units of
+/// Rows, width and units: ragged batches, some of several chunks of examples, widths that are no multiple of 4 or of 16, units of
 /// less than a vector, of several strips, and those of a real layer.
 pub fn shapes(random: &mut Random) -> Vec<[usize; 3]> {
     let ragged = [1, 2, 3, 4, 5, 7, 15, 16, 17, 30, 31, 33, 50, 63, 65, 100];
@@ -89,6 +89,7 @@ pub fn shapes(random: &mut Random) -> Vec<[usize; 3]> {
         (1..=70).map(|rows| [rows, ragged[random.below(16)], units[random.below(13)]]).collect();
     shapes.extend(ragged.map(|width| [1 + random.below(40), width, units[random.below(13)]]));
     shapes.extend(units.map(|units| [1 + random.below(9), 20, units]));
+    shapes.extend([[128, 17, 49], [129, 33, 33], [257, 9, 97], [400, 20, 49], [600, 7, 17]]);
     shapes.extend([[1, 784, 128], [32, 784, 128], [0, 9, 5], [6, 0, 5], [6, 9, 0]]);
     if cfg!(miri) {
         shapes.retain(|[rows, width, units]| rows * width * units < 1000);

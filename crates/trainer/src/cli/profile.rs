@@ -45,11 +45,10 @@ pub fn write(
     writeln!(
         out,
         "\nGFLOP/s count every multiply-add, those with zeros as well, against a peak of {:.0} \
-         ({threads} times one core).\nOf the first layer's, the forward product computed {:.0} %, \
-         the weight gradient {:.0} %: the others are with zero pixels.",
+         ({threads} times one core).\nOf the first layer's, {:.0} % were computed: the others are with \
+         zeros.",
         peak / 1e9,
-        100.0 * profile.forward_density(),
-        100.0 * profile.update_density()
+        100.0 * profile.density()
     )
 }
 

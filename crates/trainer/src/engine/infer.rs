@@ -9,7 +9,7 @@ use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Alike, Batch, PANEL, Panels};
 use kernels::{Arena, Isa, MatRef, Targets, first_layer, loss};
 
-use super::gather::{self, SOME, push};
+use super::gather::{self, push};
 use super::network::{Head, Network};
 use super::shares::{Activations, Block, QUANTUM};
 use crate::optimizer::State;
@@ -60,6 +60,9 @@ impl Weights {
         }
     }
 }
+
+/// Rows that are copied at a time: they are in the first-level cache when they are listed.
+const SOME: usize = 16;
 
 /// One thread's memory for the forward pass of up to `capacity` examples.
 #[derive(Debug)]
@@ -112,7 +115,7 @@ impl Forward {
             && width > 0
         {
             let rows = pixels.chunks_exact(width);
-            self.order.extend_from_slice(self.alike.order_of_bytes(self.isa, rows));
+            self.order.extend_from_slice(self.alike.order_of(self.isa, rows));
             self.panels.add_rows(self.isa, pixels, &self.order);
             return;
         }

@@ -195,14 +195,19 @@ impl Engine {
                 number,
             };
             own.gather.announce(rows(0));
-            own.gather.read(own.isa, &examples, rows(1));
+            own.gather.copy(own.isa, &examples);
+            own.gather.list(own.isa, &examples, rows(1));
             step(0).first_forward(own);
             for number in 0..steps {
                 let (step, next) = (step(number), (number + 1 < steps).then(|| step(number + 1)));
+                own.turn();
                 // What a thread has to do for itself alone, it does while others may still be on
                 // their way.
                 let arrival = barrier.arrive();
-                own.list_features();
+                if next.is_some() {
+                    own.gather.copy(own.isa, &examples);
+                    own.watch.lap(Phase::Gather);
+                }
                 let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() || stop.load(Ordering::Relaxed) {
@@ -211,7 +216,7 @@ impl Engine {
                 step.own_examples(own);
                 let arrival = barrier.arrive();
                 if next.is_some() {
-                    own.gather.read(own.isa, &examples, rows(number + 2));
+                    own.gather.list(own.isa, &examples, rows(number + 2));
                     own.watch.lap(Phase::Gather);
                 }
                 let waited = barrier.wait(arrival);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::gather::Lists;
+use kernels::panels::Panels;
 
 /// A part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ impl Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Profile {
     times: [Duration; Phase::ALL.len()],
-    /// Entries of the first layer's lists of examples, and of those of features: kept, and all.
-    kept: [[f64; 2]; 2],
+    /// Entries of the first layer's lists: kept, and all.
+    kept: [f64; 2],
 }
 
 impl Profile {
@@ -53,31 +53,24 @@ impl Profile {
         self.times[phase as usize]
     }
 
-    /// Fraction of the first layer's multiply-adds that the forward product computed.
-    pub fn forward_density(&self) -> f64 {
-        self.kept[0][0] / self.kept[0][1].max(1.0)
-    }
-
-    /// Fraction of the first layer's multiply-adds that its weight gradient computed.
-    pub fn update_density(&self) -> f64 {
-        self.kept[1][0] / self.kept[1][1].max(1.0)
+    /// Fraction of the first layer's multiply-adds that were computed: the others are with zeros.
+    pub fn density(&self) -> f64 {
+        self.kept[0] / self.kept[1].max(1.0)
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         for (time, more) in self.times.iter_mut().zip(other.times) {
             *time += more;
         }
-        for (kept, more) in self.kept.as_flattened_mut().iter_mut().zip(other.kept.as_flattened()) {
+        for (kept, more) in self.kept.iter_mut().zip(other.kept) {
             *kept += more;
         }
     }
 
-    pub(crate) fn add_lists(&mut self, lists: &Lists) {
-        for (kept, panels) in self.kept.iter_mut().zip([&lists.examples, &lists.features]) {
-            let all = (panels.count() * panels.depth()) as f64;
-            kept[0] += panels.density() * all;
-            kept[1] += all;
-        }
+    pub(crate) fn add_lists(&mut self, lists: &Panels) {
+        let all = (lists.count() * lists.depth()) as f64;
+        self.kept[0] += lists.density() * all;
+        self.kept[1] += all;
     }
 }
 

@@ -51,18 +51,17 @@ pub(crate) struct Own {
     pub(crate) columns: Columns,
     pub(crate) gather: Gather,
     pub(crate) gradient: Aligned,
-    /// Room for the first layer's sums where a batch is cut into chunks.
+    /// Room for the first layer's sums.
     pub(crate) sums: Aligned,
     pub(crate) products: Products,
     pub(crate) watch: Stopwatch,
 }
 
 impl Own {
-    /// Lists the features of the batch at hand.
-    pub(crate) fn list_features(&mut self) {
-        self.gather.list_features(self.isa);
-        self.watch.profile.add_lists(&self.gather.lists);
-        self.watch.lap(Phase::Gather);
+    /// The batch listed last becomes the one at hand.
+    pub(crate) fn turn(&mut self) {
+        self.gather.turn();
+        self.watch.profile.add_lists(&self.gather.current);
     }
 }
 
@@ -109,12 +108,13 @@ impl Step<'_> {
     fn forward_block(&self, own: &mut Own, block: usize) {
         let mut out = write(&self.shared.first_outputs[own.index]);
         let block = &own.columns.blocks[block];
-        first_layer::forward(
+        first_layer::forward_by_features(
             own.isa,
-            &own.gather.lists.examples,
+            &own.gather.next,
             block.weights.view(),
             &block.biases.values[..block.range.len()],
             self.network.activation(0),
+            &mut own.sums,
             out.view_mut(self.len).col_range(block.range.clone()),
         );
         own.watch.lap(Phase::Forward);
@@ -302,7 +302,7 @@ impl Step<'_> {
         let [values, first, second] = block.weights.views_mut();
         let touched = &mut own.columns.touched;
         let weights = first_layer::Weights { values, first, second, touched, sums: &mut own.sums };
-        let lists = &own.gather.lists.features;
+        let lists = &own.gather.current;
         let gradient = block.gradient.view(self.len);
         first_layer::update(own.isa, lists, gradient, &self.rule, weights, ahead);
         let sums = &mut own.gradient[..block.biases.stride];

@@ -16,8 +16,7 @@ const ENTRY: f64 = 4.0 + PANEL as f64;
 #[derive(Clone)]
 struct Digits {
     batch: Batch,
-    by_examples: Panels,
-    by_features: Panels,
+    panels: Panels,
     /// Features of which some example is not zero, in whole panels.
     touched: usize,
 }
@@ -29,16 +28,14 @@ impl Digits {
         let (mut arena, form) = (Arena::default(), Form::Bytes(1.0 / 255.0));
         let mut batch = Batch::with_capacity(&mut arena, form, count, width);
         pixels.chunks_exact(width).for_each(|row| batch.push_bytes(row));
-        let mut by_examples = Panels::with_capacity(&mut arena, form, count, width);
-        let mut by_features = Panels::with_capacity(&mut arena, form, width, count);
-        by_examples.fill_examples(Isa::best(), &batch);
-        by_features.fill_features(Isa::best(), &batch);
+        let mut panels = Panels::with_capacity(&mut arena, form, width, count);
+        panels.fill_features(Isa::best(), &batch);
         let has_ink = |panel: &usize| {
             let columns = panel * PANEL..(panel * PANEL + PANEL).min(width);
             pixels.chunks_exact(width).any(|row| row[columns.clone()].iter().any(|x| *x != 0))
         };
         let touched = PANEL * (0..width.div_ceil(PANEL)).filter(has_ink).count();
-        Self { batch, by_examples, by_features, touched }
+        Self { batch, panels, touched }
     }
 }
 
@@ -58,7 +55,7 @@ pub(super) fn cases(workload: &'static Workload) -> [Case; 3] {
 
 fn lists(workload: &Workload, digits: &Arc<Digits>) -> Case {
     let Workload { name, batch, widths: [inputs, ..] } = *workload;
-    let kept = entries(&digits.by_examples) + entries(&digits.by_features);
+    let kept = entries(&digits.panels);
     let digits = Arc::clone(digits);
     Case {
         kernel: format!("{name} lists of what is not zero"),
@@ -66,18 +63,13 @@ fn lists(workload: &Workload, digits: &Arc<Digits>) -> Case {
         // Each thread makes all of them for itself.
         demand: Box::new(move |_| {
             let (read, writes) = ((batch * inputs) as f64, ENTRY * kept);
-            Demand { flops: 0.0, reads: 2.0 * read, writes, set: (read + writes) as usize }
+            Demand { flops: 0.0, reads: read, writes, set: (read + writes) as usize }
         }),
         seconds: Box::new(move |isa, threads, effort| {
             let mut memory = vec![Digits::clone(&digits); threads];
             let mut team: Vec<_> = memory
                 .iter_mut()
-                .map(|own| {
-                    move || {
-                        own.by_examples.fill_examples(isa, &own.batch);
-                        own.by_features.fill_features(isa, &own.batch);
-                    }
-                })
+                .map(|own| move || own.panels.fill_features(isa, &own.batch))
                 .collect();
             effort.median(&mut team)
         }),
@@ -95,11 +87,11 @@ fn most_columns(units: usize, threads: usize) -> usize {
 
 fn forward(workload: &Workload, digits: &Arc<Digits>) -> Case {
     let Workload { name, batch, widths: [inputs, hidden, _] } = *workload;
-    let listed = entries(&digits.by_examples);
+    let listed = entries(&digits.panels);
     let digits = Arc::clone(digits);
     Case {
         kernel: format!("{name} forward 1 + bias, relu, zeros skipped"),
-        shape: kept(&digits.by_examples),
+        shape: kept(&digits.panels),
         demand: Box::new(move |threads| {
             let n = most_columns(hidden, threads);
             let reads = ENTRY * listed + (4 * inputs * n) as f64;
@@ -108,19 +100,20 @@ fn forward(workload: &Workload, digits: &Arc<Digits>) -> Case {
             Demand { flops, reads, writes, set: (reads + writes) as usize }
         }),
         seconds: Box::new(move |isa, threads, effort| {
-            let rows = batch.next_multiple_of(PANEL);
+            let room = first_layer::sums(digits.panels.count(), batch);
             let mut memory: Vec<_> = (0..threads)
                 .map(|index| columns(hidden, index, threads))
-                .map(|n| (random(inputs * n, 1), random(n, 2), Aligned::zeros(rows * n)))
+                .map(|n| (random(inputs * n, 1), random(n, 2), Aligned::zeros(batch * n)))
+                .map(|(weights, bias, out)| (weights, bias, out, Aligned::zeros(room)))
                 .collect();
             let mut team: Vec<_> = memory
                 .iter_mut()
-                .map(|(weights, bias, out)| {
-                    let (x, n) = (&digits.by_examples, bias.len());
+                .map(|(weights, bias, out, room)| {
+                    let (x, n, relu) = (&digits.panels, bias.len(), Activation::Relu);
                     move || {
                         let weights = MatRef::new(weights, inputs, n);
-                        let out = MatMut::new(out, rows, n);
-                        first_layer::forward(isa, x, weights, bias, Activation::Relu, out);
+                        let out = MatMut::new(out, batch, n);
+                        first_layer::forward_by_features(isa, x, weights, bias, relu, room, out);
                     }
                 })
                 .collect();
@@ -131,13 +124,13 @@ fn forward(workload: &Workload, digits: &Arc<Digits>) -> Case {
 
 fn update(workload: &'static Workload, digits: &Arc<Digits>) -> Case {
     let Workload { name, batch, widths: [inputs, hidden, _] } = *workload;
-    let listed = entries(&digits.by_features);
+    let listed = entries(&digits.panels);
     let digits = Arc::clone(digits);
     let arrays = 1 + rule(workload).states();
     let touched = digits.touched;
     Case {
         kernel: format!("{name} weight gradient 1 + {}, zeros skipped", rule_name(workload)),
-        shape: kept(&digits.by_features),
+        shape: kept(&digits.panels),
         demand: Box::new(move |threads| {
             let n = most_columns(hidden, threads);
             let state = (4 * arrays * touched * n) as f64;
@@ -158,7 +151,7 @@ fn update(workload: &'static Workload, digits: &Arc<Digits>) -> Case {
             let mut team: Vec<_> = memory
                 .iter_mut()
                 .map(|(dz, values, first, second, touched, n)| {
-                    let (x, n) = (&digits.by_features, *n);
+                    let (x, n) = (&digits.panels, *n);
                     move || {
                         let weights = first_layer::Weights {
                             values: MatMut::new(values, inputs, n),
