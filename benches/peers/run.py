@@ -263,7 +263,7 @@ def main():
     parser.add_argument("--no-notebook", action="store_true", help="leave out the whole job of the book's script")
     parser.add_argument("--no-inference", action="store_true", help="leave out ONNX Runtime")
     parser.add_argument("--quiet", type=float, default=0.3, help="wait until so few cores are busy; 0: do not wait")
-    parser.add_argument("--pause", type=float, default=8, help="seconds before each run, see docs/measuring.md")
+    parser.add_argument("--pause", type=float, default=2, help="seconds before each run, see docs/measuring.md")
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a run is given up")
     parser.add_argument("--out", type=pathlib.Path, help="the Markdown file; standard output otherwise")
     parser.add_argument("--raw", type=pathlib.Path, help="every run as a JSON line (default: beside --out)")
