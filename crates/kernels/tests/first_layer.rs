@@ -7,7 +7,7 @@ use common::examples::{DENSITIES, Examples, FORMS, PIXELS, shapes};
 use common::matrix::Layout::Rows;
 use common::matrix::{Matrix, Output};
 use common::product::assert_all_near;
-use common::{EPS, Random, bits, same_on_avx2_and_avx512};
+use common::{EPS, Guarded, Random, bits, same_on_avx2_and_avx512};
 use kernels::first_layer;
 use kernels::gemm::{Epilogue, gemm};
 use kernels::panels::{Batch, Form, PANEL, Panels};
@@ -45,11 +45,12 @@ impl By {
         let mut out = Output::nan(rows + extra_rows, n, 3);
         let target = out.view();
         if self == Self::Examples {
-            first_layer::forward(isa, x, weights, bias, activation, target);
+            first_layer::forward_by_examples(isa, x, weights, bias, activation, target);
         } else {
-            let mut room = vec![f32::NAN; first_layer::sums(x.count(), rows)];
-            let room = &mut room[..];
-            first_layer::forward_by_features(isa, x, weights, bias, activation, room, target);
+            let mut room = Guarded::nan(first_layer::sums(x.count(), rows), 1);
+            let sums = room.get();
+            first_layer::forward_by_features(isa, x, weights, bias, activation, sums, target);
+            room.done("room for sums");
         }
         let mut values = out.done(&format!("{self:?} {isa} {activation:?}: {rows} rows of {n}"));
         let extra = values.split_off(rows * n);
@@ -236,7 +237,7 @@ fn panels_of_a_shape_without_room_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "127 floats for sums")]
+#[should_panic(expected = "191 floats for sums")]
 fn too_little_room_for_sums_is_refused() {
     let (mut arena, form) = (Arena::default(), Form::Bytes(1.0));
     let mut batch = Batch::with_capacity(&mut arena, form, 2, 3);
@@ -245,7 +246,7 @@ fn too_little_room_for_sums_is_refused() {
     panels.fill_features(Isa::best(), &batch);
     let (zeros, mut out) = ([0.0; 12], [0.0; 8]);
     let (weights, out) = (MatRef::new(&zeros, 3, 4), MatMut::new(&mut out, 2, 4));
-    let (linear, room) = (Activation::Linear, &mut [0.0; 127]);
+    let (linear, room) = (Activation::Linear, &mut [0.0; 191]);
     first_layer::forward_by_features(Isa::best(), &panels, weights, &zeros[..4], linear, room, out);
 }
 
@@ -259,5 +260,5 @@ fn an_output_with_too_few_rows_is_refused() {
     let (zeros, mut out) = ([0.0; 12], [0.0; 4]);
     let (weights, out) = (MatRef::new(&zeros, 3, 4), MatMut::new(&mut out, 1, 4));
     let relu = Activation::Relu;
-    first_layer::forward(Isa::best(), &panels, weights, &zeros[..4], relu, out);
+    first_layer::forward_by_examples(Isa::best(), &panels, weights, &zeros[..4], relu, out);
 }

@@ -13,7 +13,8 @@
 //! weight gradient needs them in any case. The price is that the sums of an example are loaded and
 //! stored at each entry, which takes what is saved. What is left over: no second set of lists, no order
 //! of the batch that makes them short. Each output is one chain of multiply-adds in the order of the
-//! features, as in [`forward`](super::forward()), and has its bits.
+//! features, as in [`forward_by_examples`](super::forward_by_examples()), and has its
+//! bits.
 
 use super::{STRIP, strips};
 use crate::gemm::tile::{Left, Rows, Words, load_at};
@@ -102,7 +103,7 @@ impl Kernel for Forward<'_> {
                     32 => strip! { 1 2 3 4 5 6 },
                     _ => strip! { 1 2 },
                 }
-                s.call(Finish {
+                s.call(Outputs {
                     sums,
                     stride,
                     bias: &bias[at..at + cols],
@@ -225,7 +226,7 @@ unsafe fn add<S: Simd, const NV: usize>(
 }
 
 /// Sums to outputs: a strip of rows, as wide as there are biases.
-struct Finish<'a> {
+struct Outputs<'a> {
     /// Rows of whole vectors.
     sums: &'a [f32],
     stride: usize,
@@ -236,7 +237,7 @@ struct Finish<'a> {
     out_row: usize,
 }
 
-impl Kernel for Finish<'_> {
+impl Kernel for Outputs<'_> {
     type Output = ();
 
     #[inline(always)]

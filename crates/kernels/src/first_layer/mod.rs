@@ -1,11 +1,11 @@
 //! The first layer's products over [`Panels`](crate::panels::Panels): forward, by examples or by
 //! features, and the weight gradient with the optimizer as its epilogue.
 
-mod forward;
+mod forward_by_examples;
 mod forward_by_features;
 mod update;
 
-pub use forward::forward;
+pub use forward_by_examples::forward_by_examples;
 pub use forward_by_features::forward_by_features;
 pub use update::{Weights, update};
 

@@ -1,15 +1,13 @@
 //! Making the lists: which columns of a panel are not zero, and what they hold.
 
-use std::ops::Range;
-
 use super::{Batch, Form, GROUP, PANEL, Panels};
 use crate::simd::{Kernel, Simd};
 
 /// What panels are made of.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// These rows of a batch.
-    Examples(&'a Batch, &'a Range<usize>),
+    /// The rows of a batch.
+    Examples(&'a Batch),
     /// Its columns.
     Features(&'a Batch),
     /// Rows of bytes where they lie.
@@ -30,17 +28,16 @@ impl Kernel for Fill<'_> {
     fn run<S: Simd>(self, s: S) {
         let Fill { panels, source, first } = self;
         match source {
-            Source::Examples(batch, rows) if batch.form == Form::Floats => {
-                fill_floats(panels, batch, rows, first, false);
+            Source::Examples(batch) if batch.form == Form::Floats => {
+                fill_floats(panels, batch, first, false);
             }
             Source::Features(batch) if batch.form == Form::Floats => {
-                fill_floats(panels, batch, &(0..batch.rows), first, true);
+                fill_floats(panels, batch, first, true);
             }
             Source::Features(batch) => fill_features(s, panels, batch),
-            Source::Examples(batch, rows) => fill_rows(s, panels, first, |row| {
-                let row = rows.start + row;
-                batch.row(if row < rows.end { row } else { usize::MAX }).as_ptr().cast()
-            }),
+            Source::Examples(batch) => {
+                fill_rows(s, panels, first, |row| batch.row(row).as_ptr().cast());
+            }
             // Past the last row that row again, whose values add no entry.
             Source::Rows { data, rows } => {
                 let width = panels.depth;
@@ -98,13 +95,7 @@ fn fill_features<S: Simd>(s: S, panels: &mut Panels, batch: &Batch) {
 }
 
 /// Floats take the plain way: tables are narrow.
-fn fill_floats(
-    panels: &mut Panels,
-    batch: &Batch,
-    from: &Range<usize>,
-    before: usize,
-    transposed: bool,
-) {
+fn fill_floats(panels: &mut Panels, batch: &Batch, before: usize, transposed: bool) {
     let floats = batch.floats();
     let rows = panels.rows - PANEL * before;
     for panel in 0..rows.div_ceil(PANEL) {
@@ -115,7 +106,7 @@ fn fill_floats(
                     let row = panel * PANEL + r;
                     match (row < rows, transposed) {
                         (false, _) => 0.0,
-                        (true, false) => floats[(from.start + row) * batch.stride + k],
+                        (true, false) => floats[row * batch.stride + k],
                         (true, true) => floats[k * batch.stride + row],
                     }
                 });

@@ -11,9 +11,9 @@
 //!          0 0 0 0 0 0
 //! ```
 //!
-//! The microkernel runs over the entries as over any summation dimension. What is left out adds
-//! nothing, `fma(0, w, sum) = sum`, and the entries keep their order: the result has the bits of
-//! the product that skips nothing.
+//! Products run over the entries instead of all columns. What is left out adds nothing,
+//! `fma(0, w, sum) = sum`, and the entries keep their order: the result has the bits of the product
+//! that skips nothing.
 //!
 //! Four rows, because a tile of four rows and six vectors still keeps every multiply-add unit
 //! busy, while of MNIST's pixels 19 % are not zero alone, 28 % in any of four neighbouring
@@ -97,9 +97,9 @@ pub struct Panels {
     form: Form,
     /// Rows of the matrix (examples, or features), without the padding of the last panel.
     rows: usize,
-    /// Columns of the matrix: the summation dimension.
+    /// Columns of the matrix.
     depth: usize,
-    /// Columns of a chunk: the product runs over a chunk of all panels before the next.
+    /// Columns of a chunk: products run over a chunk or two of all panels before the next.
     chunk: usize,
     chunks: usize,
     /// Entries of chunk c of panel p start at `[p * chunks + c]` and end where the next start.
@@ -154,7 +154,7 @@ impl Panels {
     /// Panels of four examples: the left operand `[examples, features]` of prediction.
     pub fn fill_examples(&mut self, isa: Isa, batch: &Batch) {
         self.begin_examples(batch.width);
-        self.add_examples(isa, batch, 0..batch.rows);
+        self.add_examples(isa, batch);
     }
 
     /// No examples yet, of `width` features: [`add_examples`](Self::add_examples) adds some, any
@@ -163,18 +163,17 @@ impl Panels {
         self.begin(0, width, usize::MAX);
     }
 
-    /// Adds panels of four examples: those in `rows` of a batch.
+    /// Adds panels of four examples: the rows of a batch.
     ///
     /// # Panics
-    /// If there is no room for them, the batch has no such rows or another width, or those before
-    /// did not fill their last panel.
-    pub fn add_examples(&mut self, isa: Isa, batch: &Batch, rows: Range<usize>) {
+    /// If there is no room for them, the batch has another width, or those before did not fill their
+    /// last panel.
+    pub fn add_examples(&mut self, isa: Isa, batch: &Batch) {
         let first = self.count();
         assert_eq!(self.rows, PANEL * first, "whole panels");
         assert_eq!((self.form, self.depth), (batch.form, batch.width), "features");
-        assert!(rows.end <= batch.rows, "rows {rows:?} of {}", batch.rows);
-        self.grow(self.rows + rows.len());
-        isa.run(fill::Fill { panels: self, source: fill::Source::Examples(batch, &rows), first });
+        self.grow(self.rows + batch.rows);
+        isa.run(fill::Fill { panels: self, source: fill::Source::Examples(batch), first });
     }
 
     /// Adds panels of four of `data`'s rows, in the order of `rows`, as they lie. With rows of a

@@ -1,7 +1,7 @@
 //! In which order a batch holds its features.
 
 /// In which order a batch holds the features of an example, and with it which four of them share a
-/// panel of the weight gradient.
+/// panel.
 ///
 /// The more often neighbours in a panel are zero together, the less there is to compute. Of MNIST's
 /// pixels 28 % are kept in panels of four neighbours in a row, 26 % in patches of two by two.

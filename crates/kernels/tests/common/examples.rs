@@ -80,8 +80,8 @@ impl Examples {
     }
 }
 
-/// Rows, width and units: ragged batches, some of several chunks of examples, widths that are no multiple of 4 or of 16, units of
-/// less than a vector, of several strips, and those of a real layer.
+/// Rows, width and units: ragged batches, some of several chunks of examples, widths that are no
+/// multiple of 4 or of 16, units of less than a vector, of several strips, and those of a real layer.
 pub fn shapes(random: &mut Random) -> Vec<[usize; 3]> {
     let ragged = [1, 2, 3, 4, 5, 7, 15, 16, 17, 30, 31, 33, 50, 63, 65, 100];
     let units = [1, 3, 8, 10, 16, 17, 24, 31, 48, 49, 96, 97, 130];
@@ -89,12 +89,18 @@ pub fn shapes(random: &mut Random) -> Vec<[usize; 3]> {
         (1..=70).map(|rows| [rows, ragged[random.below(16)], units[random.below(13)]]).collect();
     shapes.extend(ragged.map(|width| [1 + random.below(40), width, units[random.below(13)]]));
     shapes.extend(units.map(|units| [1 + random.below(9), 20, units]));
-    shapes.extend([[128, 17, 49], [129, 33, 33], [257, 9, 97], [400, 20, 49], [600, 7, 17]]);
     shapes.extend([[1, 784, 128], [32, 784, 128], [0, 9, 5], [6, 0, 5], [6, 9, 0]]);
     if cfg!(miri) {
         shapes.retain(|[rows, width, units]| rows * width * units < 1000);
     }
-    shapes.into_iter().step_by(sparse(6)).collect()
+    let mut shapes: Vec<_> = shapes.into_iter().step_by(sparse(6)).collect();
+    // Several chunks, each in all forms and densities; in Miri the first ones.
+    let chunks = [[130, 3, 1], [257, 5, 1], [129, 33, 33], [400, 20, 49], [600, 7, 97]];
+    let times = if cfg!(miri) { 1 } else { FORMS.len() * DENSITIES.len() };
+    for chunks in chunks.into_iter().take(if cfg!(miri) { 2 } else { 5 }) {
+        shapes.extend(std::iter::repeat_n(chunks, times));
+    }
+    shapes
 }
 
 pub const FORMS: [Form; 3] = [PIXELS, Form::Bytes(1.0), Form::Floats];

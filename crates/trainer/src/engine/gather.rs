@@ -17,13 +17,13 @@ pub(crate) struct Gather {
     order: FeatureOrder,
     /// Rows of the batch announced.
     pub(crate) announced: Vec<u32>,
-    /// Those rows, copied, features in their order.
+    /// The rows copied last, features in their order.
     rows: Batch,
     /// What is not zero in the batch at hand.
     pub(crate) current: Panels,
     /// What is not zero in the next one.
     pub(crate) next: Panels,
-    /// Class numbers of the examples that were listed last.
+    /// Class numbers of the examples listed last: the next batch's, and from `turn` on the one's at hand.
     pub(crate) labels: Vec<u16>,
 }
 

@@ -124,7 +124,7 @@ impl Forward {
             for i in start..(start + SOME).min(examples.len()) {
                 push(&mut self.batch, &examples, i * width..(i + 1) * width);
             }
-            self.panels.add_examples(self.isa, &self.batch, 0..self.batch.rows());
+            self.panels.add_examples(self.isa, &self.batch);
         }
     }
 
@@ -136,7 +136,7 @@ impl Forward {
             let out =
                 self.outputs[0].view_mut(rows.next_multiple_of(PANEL)).col_range(cols.clone());
             let activation = network.activation(0);
-            first_layer::forward(self.isa, &self.panels, matrix.view(), biases, activation, out);
+            first_layer::forward_by_examples(self.isa, &self.panels, matrix.view(), biases, activation, out);
         }
         for (l, (matrix, biases)) in (1..).zip(&weights.later) {
             let (before, after) = self.outputs.split_at_mut(l);

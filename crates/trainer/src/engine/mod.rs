@@ -13,8 +13,7 @@
 //! ```
 //!
 //! Between arriving at a barrier and waiting there a thread does what concerns it alone: at the
-//! first it lists the features of the batch at hand, at the second it reads the rows of the next
-//! one and lists its examples.
+//! first it copies the rows of the next batch, at the second it lists their features.
 //!
 //! The first layer holds nearly all parameters. Cut by columns, its weights and their state never
 //! leave the core that owns them: what crosses between cores is the hidden activations (W2: 256 KiB
@@ -100,8 +99,7 @@ impl Engine {
             first_outputs: (0..threads)
                 .map(|t| {
                     let cols = kernels::gemm::share(widths[1], shares::QUANTUM, t, threads);
-                    let rows = batch_size.next_multiple_of(PANEL);
-                    RwLock::new(Activations::new(&mut arenas[t], rows, cols.len()))
+                    RwLock::new(Activations::new(&mut arenas[t], batch_size, cols.len()))
                 })
                 .collect(),
             rows: (1..depth)
@@ -197,6 +195,7 @@ impl Engine {
             own.gather.announce(rows(0));
             own.gather.copy(own.isa, &examples);
             own.gather.list(own.isa, &examples, rows(1));
+            own.watch.lap(Phase::Gather);
             step(0).first_forward(own);
             for number in 0..steps {
                 let (step, next) = (step(number), (number + 1 < steps).then(|| step(number + 1)));

@@ -102,6 +102,22 @@ fn validation_examples_are_the_last_and_are_not_trained_on() {
     assert!(history.epochs.iter().all(|e| (e.samples, e.steps) == (72, 3)));
 }
 
+/// One feature of thirty, in every other example: one panel of eight.
+#[test]
+fn the_profile_says_what_the_zeros_left() {
+    let mut data = Data::bytes(70, 30, 5, 13);
+    let Features::Bytes(bytes) = &mut data.features else { panic!() };
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from(i / 30 % 2 == 0 && i % 30 == 5);
+    }
+    for threads in 1..=2 {
+        let settings = Fit { epochs: 2, batch_size: 32, threads, ..Fit::default() };
+        let mut model = classifier(&WIDTHS, Optimizer::rmsprop());
+        let history = model.fit(data.examples(), &settings).unwrap();
+        assert!(history.epochs.iter().all(|epoch| epoch.profile.density() == 1.0 / 16.0));
+    }
+}
+
 #[test]
 fn the_caller_can_end_the_training_after_an_epoch() {
     let data = Data::bytes(40, 30, 5, 4);

@@ -21,8 +21,9 @@ struct Shape {
 }
 
 /// Hidden layers of 10, 100, 512 and, for products whose summation is cut into blocks, 1100 units;
-/// depths 1 to 4; batches of 1, 7, 32 and 128, none of which divides its examples.
-const SHAPES: [Shape; 12] = [
+/// depths 1 to 4; batches of 1, 7, 32, 128 and, for lists that are cut into chunks, 300, none of which
+/// divides its examples.
+const SHAPES: [Shape; 13] = [
     Shape { widths: &[90, 10], examples: 75, batch: 32, validation_split: 0.0 },
     Shape { widths: &[90, 40], examples: 75, batch: 7, validation_split: 0.0 },
     Shape { widths: &[90, 10, 10], examples: 75, batch: 7, validation_split: 0.2 },
@@ -35,6 +36,7 @@ const SHAPES: [Shape; 12] = [
     Shape { widths: &[90, 100, 100, 100, 10], examples: 75, batch: 32, validation_split: 0.3 },
     Shape { widths: &[90, 10, 10, 10, 10], examples: 9, batch: 1, validation_split: 0.0 },
     Shape { widths: &[30, 1100, 33, 10], examples: 45, batch: 32, validation_split: 0.0 },
+    Shape { widths: &[90, 100, 10], examples: 700, batch: 300, validation_split: 0.0 },
 ];
 
 /// Activations, outputs and losses take turns over the shapes and optimizers.

@@ -14,7 +14,7 @@ use crate::{Activation, Isa};
 ///
 /// # Panics
 /// If the shapes disagree.
-pub fn forward(
+pub fn forward_by_examples(
     isa: Isa,
     x: &Panels,
     weights: MatRef<'_>,
@@ -91,7 +91,7 @@ impl Forward<'_> {
             finish,
         };
         // SAFETY: the panels' columns are rows of the weights, and `out` has their rows:
-        // checked in `forward`.
+        // checked in `forward_by_examples`.
         unsafe { tile::run(s, rows, tile) };
         if matches!(self.activation, Activation::Relu | Activation::Linear) {
             return;
