@@ -23,7 +23,8 @@ pub(crate) struct Gather {
     pub(crate) current: Panels,
     /// What is not zero in the next one.
     pub(crate) next: Panels,
-    /// Class numbers of the examples listed last: the next batch's, and from `turn` on the one's at hand.
+    /// Class numbers of the examples listed last: the next batch's, and from `turn` on those of the
+    /// one at hand.
     pub(crate) labels: Vec<u16>,
 }
 

@@ -136,7 +136,14 @@ impl Forward {
             let out =
                 self.outputs[0].view_mut(rows.next_multiple_of(PANEL)).col_range(cols.clone());
             let activation = network.activation(0);
-            first_layer::forward_by_examples(self.isa, &self.panels, matrix.view(), biases, activation, out);
+            first_layer::forward_by_examples(
+                self.isa,
+                &self.panels,
+                matrix.view(),
+                biases,
+                activation,
+                out,
+            );
         }
         for (l, (matrix, biases)) in (1..).zip(&weights.later) {
             let (before, after) = self.outputs.split_at_mut(l);
