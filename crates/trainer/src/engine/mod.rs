@@ -28,6 +28,7 @@ pub(crate) mod barrier;
 pub(crate) mod gather;
 pub(crate) mod infer;
 pub(crate) mod network;
+mod owned;
 mod profile;
 mod shares;
 mod step;
@@ -37,20 +38,17 @@ mod tests;
 pub use profile::{Phase, Profile};
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 
 use dataset::Examples;
-use kernels::gemm::Products;
-use kernels::panels::PANEL;
-use kernels::{Arena, Isa, first_layer};
 
 use crate::optimizer::{Optimizer, State};
 use crate::{Parameters, Progress};
 use barrier::{Barrier, BreakOnPanic};
-use gather::Gather;
 use network::{Network, rule};
+use owned::{Owned, Whole};
 use profile::Stopwatch;
-use shares::{Activations, Biases, Columns, Rows, read, stride};
+use shares::read;
 use step::{Own, Shared, Step};
 
 /// Bytes stand for 0 to 1.
@@ -88,69 +86,11 @@ impl Engine {
         batch_size: usize,
         pool: rayon::ThreadPool,
     ) -> Self {
-        let threads = pool.current_num_threads();
         let batch_size = batch_size.min(examples.len()).max(1);
-        let depth = network.depth();
-        let widths = &network.widths;
-        let most = batch_size.div_ceil(threads);
-        // What a thread has to itself, side by side.
-        let mut arenas: Vec<Arena> = (0..threads).map(|_| Arena::on_large_pages()).collect();
-        let shared = Shared {
-            first_outputs: (0..threads)
-                .map(|t| {
-                    let cols = kernels::gemm::share(widths[1], shares::QUANTUM, t, threads);
-                    RwLock::new(Activations::new(&mut arenas[t], batch_size, cols.len()))
-                })
-                .collect(),
-            rows: (1..depth)
-                .map(|l| {
-                    let rows = |(t, arena)| Rows::load(arena, parameters, state, l, t, threads);
-                    arenas.iter_mut().enumerate().map(rows).map(RwLock::new).collect()
-                })
-                .collect(),
-            biases: (1..depth)
-                .map(|l| RwLock::new(Biases::load(&mut arenas[0], parameters, state, l)))
-                .collect(),
-            examples: arenas
-                .iter_mut()
-                .map(|arena| {
-                    RwLock::new(step::Examples {
-                        outputs: widths[2..depth.max(2)]
-                            .iter()
-                            .map(|w| Activations::new(arena, most, *w))
-                            .collect(),
-                        gradients: widths[1..]
-                            .iter()
-                            .map(|w| Activations::new(arena, most, *w))
-                            .collect(),
-                        head_outputs: Activations::new(arena, most, network.classes()),
-                        losses: Vec::with_capacity(most),
-                        correct: 0,
-                    })
-                })
-                .collect(),
-        };
-        let order = gather::feature_order(examples);
-        let panels = examples.width().div_ceil(PANEL);
-        let own = arenas
-            .iter_mut()
-            .enumerate()
-            .map(|(index, arena)| {
-                let columns =
-                    Columns::load(arena, parameters, state, order, batch_size, index, threads);
-                let widest = widths[1..].iter().copied().max().unwrap_or(0);
-                Mutex::new(Own {
-                    index,
-                    isa: Isa::best(),
-                    columns,
-                    gather: Gather::new(arena, examples, batch_size),
-                    gradient: arena.zeros(step::GRADIENT_UNITS * stride(widest)),
-                    sums: arena.zeros(first_layer::sums(panels, batch_size)),
-                    products: Products::new(Isa::best()),
-                    watch: Stopwatch::start(),
-                })
-            })
-            .collect();
+        let threads = pool.current_num_threads();
+        let whole = Whole { network: &network, parameters, state, examples, batch_size, threads };
+        let parts = pool.broadcast(|context| Owned::new(whole, context.index()));
+        let (shared, own) = Owned::join(parts);
         Self { network, optimizer, batch_size, pool, shared, own }
     }
 
