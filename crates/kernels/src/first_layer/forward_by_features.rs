@@ -13,11 +13,10 @@
 //! weight gradient needs them in any case. The price is that the sums of an example are loaded and
 //! stored at each entry, which takes what is saved. What is left over: no second set of lists, no order
 //! of the batch that makes them short. Each output is one chain of multiply-adds in the order of the
-//! features, as in [`forward_by_examples`](super::forward_by_examples()), and has its
-//! bits.
+//! features, as in [`forward_by_examples`](super::forward_by_examples()), and has its bits.
 
 use super::{STRIP, strips};
-use crate::gemm::tile::{Left, Rows, Words, load_at};
+use crate::gemm::tile::{Left, Rows, Words, load_row, store_row};
 use crate::panels::{CHUNK_OF_EXAMPLES, PANEL, Panels, Values};
 use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
@@ -180,22 +179,6 @@ impl<const NV: usize, const MASKED: bool> Kernel for Strip<'_, NV, MASKED> {
     }
 }
 
-/// # Safety
-/// `p` is valid for `NV` vectors, of the last one for the mask's lanes.
-#[inline(always)]
-unsafe fn load_row<S: Simd, const NV: usize, const MASKED: bool>(
-    s: S,
-    p: *const f32,
-    mask: S::M,
-) -> [S::F; NV] {
-    let mut row = [s.splat(0.0); NV];
-    for (v, x) in row.iter_mut().enumerate() {
-        // SAFETY: the caller's.
-        *x = unsafe { load_at::<S, NV, MASKED>(s, p.add(v * S::LANES), v, mask) };
-    }
-    row
-}
-
 /// Adds an example's four features times their weights to its sums.
 ///
 /// # Safety
@@ -207,21 +190,17 @@ unsafe fn add<S: Simd, const NV: usize>(
     x: &impl Left,
     sums: *mut f32,
 ) {
-    let mut acc = [s.splat(0.0); NV];
     // SAFETY: the caller's.
     unsafe {
-        for (v, acc) in acc.iter_mut().enumerate() {
-            *acc = s.load(sums.add(v * S::LANES));
-        }
+        // There is no partial vector, so no lane of the mask is looked at.
+        let mut acc = load_row::<S, NV, false>(s, sums, s.first(0));
         for (r, row) in weights.iter().enumerate() {
             let x = s.splat(x.at(r, 0));
             for v in 0..NV {
                 acc[v] = s.fma(x, row[v], acc[v]);
             }
         }
-        for (v, acc) in acc.iter().enumerate() {
-            s.store(sums.add(v * S::LANES), *acc);
-        }
+        store_row(s, sums, &acc);
     }
 }
 

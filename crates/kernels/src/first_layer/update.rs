@@ -18,7 +18,7 @@
 
 use super::{STRIP, strips, widest};
 use crate::Isa;
-use crate::gemm::tile::{Rows, Words, step};
+use crate::gemm::tile::{Rows, Words, load_row, step, store_row};
 use crate::optimizer::{Place, Rule, Update, WithRule, with_rule};
 use crate::panels::{Ahead, PANEL, Panels, Values};
 use crate::simd::{Kernel, Simd};
@@ -184,7 +184,7 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                     let mut sums = if start == 0 {
                         [[s.splat(0.0); NV]; PANEL]
                     } else {
-                        let row = |r| load_row::<S, NV>(s, kept.add(r * STRIP));
+                        let row = |r| load_row::<S, NV, false>(s, kept.add(r * STRIP), mask);
                         [row(0), row(1), row(2), row(3)]
                     };
                     match entries.values {
@@ -225,28 +225,6 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                 }
             }
         }
-    }
-}
-
-/// # Safety
-/// `p` is valid for `NV` vectors.
-#[inline(always)]
-unsafe fn load_row<S: Simd, const NV: usize>(s: S, p: *const f32) -> [S::F; NV] {
-    let mut row = [s.splat(0.0); NV];
-    for (v, sum) in row.iter_mut().enumerate() {
-        // SAFETY: the caller's.
-        *sum = unsafe { s.load(p.add(v * S::LANES)) };
-    }
-    row
-}
-
-/// # Safety
-/// `p` is valid for `NV` vectors.
-#[inline(always)]
-unsafe fn store_row<S: Simd, const NV: usize>(s: S, p: *mut f32, row: &[S::F; NV]) {
-    for (v, sum) in row.iter().enumerate() {
-        // SAFETY: the caller's.
-        unsafe { s.store(p.add(v * S::LANES), *sum) };
     }
 }
 

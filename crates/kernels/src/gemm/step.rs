@@ -151,7 +151,7 @@ pub(crate) unsafe fn step<S: Simd, const MR: usize, const NV: usize, const MASKE
 /// # Safety
 /// `p` is valid for the vector, or for the mask's lanes of the last one.
 #[inline(always)]
-pub(crate) unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
+pub(super) unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
     s: S,
     p: *const f32,
     v: usize,
@@ -159,4 +159,34 @@ pub(crate) unsafe fn load_at<S: Simd, const NV: usize, const MASKED: bool>(
 ) -> S::F {
     // SAFETY: the caller's.
     unsafe { if MASKED && v + 1 == NV { s.load_masked(p, mask) } else { s.load(p) } }
+}
+
+/// Loads a row of vectors.
+///
+/// # Safety
+/// `p` is valid for `NV` vectors, of the last one for the mask's lanes.
+#[inline(always)]
+pub(crate) unsafe fn load_row<S: Simd, const NV: usize, const MASKED: bool>(
+    s: S,
+    p: *const f32,
+    mask: S::M,
+) -> [S::F; NV] {
+    let mut row = [s.splat(0.0); NV];
+    for (v, x) in row.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *x = unsafe { load_at::<S, NV, MASKED>(s, p.add(v * S::LANES), v, mask) };
+    }
+    row
+}
+
+/// Stores a row of whole vectors.
+///
+/// # Safety
+/// `p` is valid for `NV` vectors.
+#[inline(always)]
+pub(crate) unsafe fn store_row<S: Simd, const NV: usize>(s: S, p: *mut f32, row: &[S::F; NV]) {
+    for (v, sum) in row.iter().enumerate() {
+        // SAFETY: the caller's.
+        unsafe { s.store(p.add(v * S::LANES), *sum) };
+    }
 }

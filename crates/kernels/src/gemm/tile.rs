@@ -25,7 +25,8 @@
 //! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
 //! masked lanes are neither read nor written. C is read only where the sum continues.
 
-pub(crate) use super::step::{Left, Rows, Words, load_at, step};
+use super::step::load_at;
+pub(crate) use super::step::{Left, Rows, Words, load_row, step, store_row};
 use crate::panels::{LIST_AHEAD, PANEL};
 use crate::simd::{Kernel, Simd};
 
