@@ -6,7 +6,7 @@ mod settings;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::gemm::{Epilogue, Gemm};
-use kernels::panels::{Ahead, Batch, Form, Panels};
+use kernels::panels::{Ahead, Data, FeatureOrder, Form, Panels};
 use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef, Update, first_layer};
 use trainer::roofline::{WORKLOADS, Workload, random};
 
@@ -33,7 +33,7 @@ fn forward(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements((2 * b * k * n) as u64));
         let (weights, bias) = (random(k * n, 1), random(n, 2));
         let weights = MatRef::new(&weights, k, n);
-        let mut out = Aligned::zeros(b.next_multiple_of(16) * n);
+        let mut out = Aligned::zeros(b * n);
         let epilogue = Epilogue::BiasActivation(&bias, Activation::Relu);
         group.bench_function("dense", |bencher| {
             let x = random(b * k, 3);
@@ -43,31 +43,18 @@ fn forward(criterion: &mut Criterion) {
             });
         });
         for Pixels { name, rows } in pixels(workload) {
-            let (batch, arena) = (batch_of(&rows, b, k), &mut Arena::default());
-            let mut by_examples = Panels::with_capacity(arena, PIXELS, b, k);
-            let mut by_features = Panels::with_capacity(arena, PIXELS, k, b);
-            by_examples.fill_examples(isa, &batch);
-            by_features.fill_features(isa, &batch);
-            let mut room = Aligned::zeros(first_layer::sums(by_features.count(), b));
+            let mut panels = panels_of(&rows, b);
+            let mut room = Aligned::zeros(first_layer::sums(panels.count(), b));
             let relu = Activation::Relu;
-            group.bench_function(format!("by examples, {name}"), |bencher| {
-                bencher.iter(|| {
-                    let out = MatMut::new(&mut out, b.next_multiple_of(16), n);
-                    first_layer::forward_by_examples(isa, &by_examples, weights, &bias, relu, out);
-                });
-            });
-            group.bench_function(format!("lists of examples, {name}"), |bencher| {
-                bencher.iter(|| by_examples.fill_examples(isa, &batch));
-            });
-            group.bench_function(format!("by features, {name}"), |bencher| {
-                let x = &by_features;
+            group.bench_function(format!("zeros skipped, {name}"), |bencher| {
                 bencher.iter(|| {
                     let out = MatMut::new(&mut out, b, n);
-                    first_layer::forward_by_features(isa, x, weights, &bias, relu, &mut room, out);
+                    first_layer::forward(isa, &panels, weights, &bias, relu, &mut room, out);
                 });
             });
-            group.bench_function(format!("lists of features, {name}"), |bencher| {
-                bencher.iter(|| by_features.fill_features(isa, &batch));
+            let numbers: Vec<u32> = (0..b as u32).collect();
+            group.bench_function(format!("lists, {name}"), |bencher| {
+                bencher.iter(|| panels.fill(isa, Data::Bytes(&rows), &numbers));
             });
         }
     }
@@ -95,9 +82,7 @@ fn update(criterion: &mut Criterion) {
             });
         });
         for Pixels { name, rows } in pixels(workload) {
-            let batch = batch_of(&rows, b, k);
-            let mut panels = Panels::with_capacity(&mut Arena::default(), PIXELS, k, b);
-            panels.fill_features(isa, &batch);
+            let panels = panels_of(&rows, b);
             let mut touched = vec![false; k.div_ceil(kernels::panels::PANEL)];
             group.bench_function(format!("zeros skipped, {name}"), |bencher| {
                 bencher.iter(|| {
@@ -115,10 +100,12 @@ fn update(criterion: &mut Criterion) {
     }
 }
 
-fn batch_of(rows: &[u8], count: usize, width: usize) -> Batch {
-    let mut batch = Batch::with_capacity(&mut Arena::default(), PIXELS, count, width);
-    rows.chunks_exact(width).for_each(|row| batch.push_bytes(row));
-    batch
+fn panels_of(images: &[u8], count: usize) -> Panels {
+    let order = FeatureOrder::of_image(28, 28);
+    let mut panels = Panels::with_capacity(&mut Arena::default(), PIXELS, order, count);
+    let numbers: Vec<u32> = (0..count as u32).collect();
+    panels.fill(Isa::best(), Data::Bytes(images), &numbers);
+    panels
 }
 
 criterion_group! {

@@ -10,7 +10,7 @@ use common::steps::{RULES, assert_step, uses};
 use common::{Random, bits, same_on_avx2_and_avx512, sparse};
 use kernels::first_layer::{self, Weights};
 use kernels::gemm::{Epilogue, gemm};
-use kernels::panels::{Ahead, Batch, FeatureOrder, Form, PANEL, Panels};
+use kernels::panels::{Ahead, Data, FeatureOrder, Form, PANEL, Panels};
 use kernels::{Arena, Isa, MatMut, MatRef, Update, reference};
 
 /// Weights and both states, `[k, n]`, and the marks.
@@ -92,7 +92,7 @@ fn updates_are_those_of_the_product_that_skips_nothing() {
                 let mut expected = state.clone();
                 for step in 0..3 {
                     let dz = Matrix::random(&mut random, rows, units).stored(Rows(index % 4));
-                    state.update(isa, &x.panels_of_features(isa), dz.view(), rule);
+                    state.update(isa, &x.panels(isa), dz.view(), rule);
                     dense_update(isa, &x.matrix, dz.view(), rule, &mut expected);
                     let what = format!(
                         "{isa} [{rows}, {width}] {units} {form:?} {density}, rule {number}, step {step}"
@@ -125,7 +125,7 @@ fn large_batches_are_one_chain_too() {
             let x = Examples::new(&mut random, *form, rows, width, 0.4);
             let dz = Matrix::random(&mut random, rows, units).stored(Rows(1));
             for isa in Isa::available() {
-                let panels = x.panels_of_features(isa);
+                let panels = x.panels(isa);
                 assert!(panels.chunks() > 2);
                 let mut state = State::new(width, units, rule);
                 let mut expected = state.clone();
@@ -137,49 +137,14 @@ fn large_batches_are_one_chain_too() {
     }
 }
 
-/// A batch of patches holds the features in the order that says so, and all of them.
-#[test]
-fn patches_are_another_order_of_features() {
-    let mut random = Random(39);
-    for [height, width] in [[2, 2], [4, 6], [6, 34], [28, 28], [3, 4], [4, 5], [0, 4], [2, 0]] {
-        let (rows, features) = (21, height * width);
-        let order = FeatureOrder::of_image(height, width);
-        let mut all: Vec<usize> = order.iter().collect();
-        let Some(across) = order.patches() else {
-            assert!(height % 2 == 1 || width % 2 == 1 || width == 0);
-            assert!(all.into_iter().eq(0..features));
-            continue;
-        };
-        for four in all.chunks(4) {
-            assert_eq!(four, [four[0], four[0] + 1, four[0] + width, four[0] + width + 1]);
-            assert!(four[0] / width % 2 == 0 && four[0] % width % 2 == 0, "{four:?} of {width}");
-        }
-        for isa in Isa::available() {
-            let mut batch =
-                Batch::with_capacity(&mut Arena::default(), Form::Bytes(0.5), rows, features);
-            let mut patches = batch.clone();
-            for _ in 0..rows {
-                let image: Vec<u8> = (0..features)
-                    .map(|_| (random.below(500) as u8) / 2 * (random.below(2) as u8))
-                    .collect();
-                let permuted: Vec<u8> = all.iter().map(|feature| image[*feature]).collect();
-                batch.push_bytes(&permuted);
-                patches.push_patches(isa, &image, across);
-            }
-            let dz = Matrix::random(&mut random, rows, 20).stored(Rows(0));
-            let [given, patches] = [batch, patches].map(|batch| {
-                let mut panels =
-                    Panels::with_capacity(&mut Arena::default(), Form::Bytes(0.5), features, rows);
-                panels.fill_features(isa, &batch);
-                let mut state = State::new(features, 20, &RULES[0]);
-                state.update(isa, &panels, dz.view(), &RULES[0]);
-                state.values
-            });
-            assert!(same(&given, &patches), "{isa} {height} x {width}");
-        }
-        all.sort_unstable();
-        assert!(all.into_iter().eq(0..features));
-    }
+/// Panels of examples of bytes, one after the other.
+fn panels_of(isa: Isa, bytes: &[u8], examples: usize) -> Panels {
+    let order = FeatureOrder::as_given(bytes.len() / examples);
+    let mut panels =
+        Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), order, examples);
+    let rows: Vec<u32> = (0..examples as u32).collect();
+    panels.fill(isa, Data::Bytes(bytes), &rows);
+    panels
 }
 
 #[test]
@@ -193,7 +158,7 @@ fn avx2_and_avx512_agree_in_every_bit_of_an_update() {
             same_on_avx2_and_avx512(|isa| {
                 let mut state = State::new(131, 203, rule);
                 for _ in 0..3 {
-                    state.update(isa, &x.panels_of_features(isa), dz.view(), rule);
+                    state.update(isa, &x.panels(isa), dz.view(), rule);
                 }
                 [state.values, state.first, state.second].map(|state| bits(&state.values))
             });
@@ -216,7 +181,7 @@ fn updates_match_the_twin() {
         for rule in &RULES {
             for isa in Isa::available() {
                 let mut state = State::new(width, units, rule);
-                let panels = x.panels_of_features(isa);
+                let panels = x.panels(isa);
                 for t in 1..=3 {
                     let old = state.clone();
                     state.update(isa, &panels, dz.stored(Rows(0)).view(), rule);
@@ -238,18 +203,13 @@ fn weights_of_features_that_are_always_zero_keep_their_bits() {
             state.values.values.iter_mut().step_by(2).for_each(|w| *w = -0.0);
             let old = state.clone();
             for step in 0..3 {
-                let mut batch =
-                    Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), rows, width);
-                for row in 0..rows {
-                    let mut bytes = [0; 40];
+                let mut bytes = [0; 9 * 40];
+                for (row, bytes) in bytes.chunks_exact_mut(40).enumerate() {
                     // Panel 2 from the first step on, panel 7 in the second alone.
                     bytes[9] = row as u8;
                     bytes[30] = if step == 1 { 3 } else { 0 };
-                    batch.push_bytes(&bytes);
                 }
-                let mut panels =
-                    Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), width, rows);
-                panels.fill_features(isa, &batch);
+                let panels = panels_of(isa, &bytes, rows);
                 let dz = vec![0.5; rows * units];
                 state.update(isa, &panels, MatRef::new(&dz, rows, units), rule);
                 let touched: Vec<usize> = (0..10).filter(|panel| state.touched[*panel]).collect();
@@ -275,11 +235,7 @@ fn marked_features_are_updated_without_values() {
         state.first.values.fill(1.0);
         state.touched[1] = true;
         let old = state.clone();
-        let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 2, 8);
-        batch.push_bytes(&[0; 8]);
-        batch.push_bytes(&[0; 8]);
-        let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 8, 2);
-        panels.fill_features(isa, &batch);
+        let panels = panels_of(isa, &[0; 16], 2);
         state.update(isa, &panels, MatRef::new(&[1.0; 6], 2, 3), rule);
         for at in 0..24 {
             let change = if at / 3 < PANEL { 0.0 } else { 0.75 };
@@ -297,18 +253,18 @@ fn nothing_of_a_fuller_batch_is_left() {
         let (width, units) = if cfg!(miri) { (9, 3) } else { (45, 20) };
         for isa in Isa::available() {
             let mut x = Examples::new(&mut random, form, 33, width, 1.0);
-            let mut panels = x.panels(width, 33);
+            let mut panels = x.room(33);
             for (rows, density) in [(33, 1.0), (5, 0.3), (30, 0.1), (1, 1.0), (17, 0.0), (2, 0.5)] {
                 x.fill(&mut random, form, rows, density);
-                panels.fill_features(isa, &x.batch);
-                assert_eq!((panels.rows(), panels.depth()), (width, rows));
+                x.read(isa, &mut panels);
+                assert_eq!((panels.features(), panels.examples()), (width, rows));
                 let dz = Matrix::random(&mut random, rows, units).stored(Rows(0));
                 let updated = |panels: &Panels| {
                     let mut state = State::new(width, units, &RULES[0]);
                     state.update(isa, panels, dz.view(), &RULES[0]);
                     state.values
                 };
-                let fresh = x.panels_of_features(isa);
+                let fresh = x.panels(isa);
                 assert!(same(&updated(&panels), &updated(&fresh)), "{isa} {rows}");
             }
         }
@@ -319,14 +275,11 @@ fn nothing_of_a_fuller_batch_is_left() {
 fn nan_and_infinity_are_features_too() {
     for bad in [f32::NAN, f32::INFINITY] {
         for isa in Isa::available() {
-            let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Floats, 6, 9);
-            for row in 0..6 {
-                let mut floats = [0.0; 9];
-                floats[7] = if row == 4 { bad } else { 0.0 };
-                batch.push_floats(&floats);
-            }
-            let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Floats, 9, 6);
-            panels.fill_features(isa, &batch);
+            let mut floats = [0.0; 6 * 9];
+            floats[4 * 9 + 7] = bad;
+            let (arena, order) = (&mut Arena::default(), FeatureOrder::as_given(9));
+            let mut panels = Panels::with_capacity(arena, Form::Floats, order, 6);
+            panels.fill(isa, Data::Floats(&floats), &[0, 1, 2, 3, 4, 5]);
             let mut state = State::new(9, 5, &RULES[0]);
             state.update(isa, &panels, MatRef::new(&[1.0; 30], 6, 5), &RULES[0]);
             for (at, w) in state.values.values.iter().enumerate() {
@@ -340,10 +293,7 @@ fn nan_and_infinity_are_features_too() {
 #[test]
 #[should_panic(expected = "second state")]
 fn a_missing_state_is_refused() {
-    let mut batch = Batch::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 2, 3);
-    (0..2).for_each(|_| batch.push_bytes(&[1, 2, 3]));
-    let mut panels = Panels::with_capacity(&mut Arena::default(), Form::Bytes(1.0), 3, 2);
-    panels.fill_features(Isa::best(), &batch);
+    let panels = panels_of(Isa::best(), &[1, 2, 3, 1, 2, 3], 2);
     let (dz, mut values) = ([0.0; 8], [0.0; 12]);
     let weights = Weights {
         values: MatMut::new(&mut values, 3, 4),

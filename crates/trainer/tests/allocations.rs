@@ -135,5 +135,13 @@ fn steps_and_predictions_allocate_nothing() {
             assert_eq!(predictor.predict(row).len(), 10);
         }
         assert_eq!(OWN.get() - before, 0, "{hidden:?}: allocations of 100 predictions");
+        let mut outputs = vec![0.0; 10 * examples.len()];
+        rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(|| {
+            predictor.predict_all(examples, &mut outputs).unwrap();
+            let before = OWN.get();
+            predictor.predict_all(examples, &mut outputs).unwrap();
+            let again = OWN.get() - before;
+            assert!(again < 10, "{hidden:?}: {again} allocations, {} examples", examples.len());
+        });
     }
 }

@@ -1,12 +1,12 @@
-//! The first layer's products over [`Panels`](crate::panels::Panels): forward, by examples or by
-//! features, and the weight gradient with the optimizer as its epilogue.
+//! The first layer's products over [`Panels`](crate::panels::Panels): forward, and the weight gradient
+//! with the optimizer as its epilogue. And the forward product of [`One`](crate::panels::One) example.
 
-mod forward_by_examples;
-mod forward_by_features;
+mod forward;
+mod forward_one;
 mod update;
 
-pub use forward_by_examples::forward_by_examples;
-pub use forward_by_features::forward_by_features;
+pub use forward::forward;
+pub use forward_one::forward_one;
 pub use update::{Weights, update};
 
 use crate::simd::Simd;
@@ -15,10 +15,10 @@ use crate::simd::Simd;
 /// memory, are read in the order in which they lie.
 pub const STRIP: usize = 96;
 
-/// Floats that [`forward_by_features`] and [`update`] need for their sums, for so many panels of
+/// Floats that [`forward()`] and [`update`] need for their sums, for so many panels of
 /// features and so many examples.
 pub fn sums(panels: usize, examples: usize) -> usize {
-    forward_by_features::sums(examples).max(update::sums(panels, examples))
+    forward::sums(examples).max(update::sums(panels, examples))
 }
 
 /// Vectors of the widest tile. Of four rows: 24 sums, four broadcasts and a row of B fit

@@ -18,9 +18,9 @@
 
 use super::{STRIP, strips, widest};
 use crate::Isa;
-use crate::gemm::tile::{Rows, Words, load_row, step, store_row};
+use crate::gemm::step::{Rows, Words, load_row, step, store_row};
 use crate::optimizer::{Place, Rule, Update, WithRule, with_rule};
-use crate::panels::{Ahead, PANEL, Panels, Values};
+use crate::panels::{Ahead, PANEL, Panels, RUN, Values};
 use crate::simd::{Kernel, Simd};
 use crate::view::{MatMut, MatRef};
 
@@ -40,17 +40,14 @@ pub struct Weights<'a> {
     pub sums: &'a mut [f32],
 }
 
-/// Chunks of examples that are summed in registers.
-const RUN: usize = 2;
-
 /// Floats that [`update`] needs for its sums.
 pub(super) fn sums(panels: usize, examples: usize) -> usize {
-    if Panels::chunks_of_examples(examples) > RUN { panels * PANEL * STRIP } else { 0 }
+    if Panels::chunks_of(examples) > RUN { panels * PANEL * STRIP } else { 0 }
 }
 
 /// Updates `weights` by the gradient `X^T dZ`, which is never stored whole.
 ///
-/// `x` holds panels of features `[k, b]`; `dz` is `[b, n]`, row-major. Each tile of a panel and up to
+/// `x` holds b examples of k features; `dz` is `[b, n]`, row-major. Each tile of a panel and up to
 /// [`STRIP`] columns makes one call of `ahead`.
 ///
 /// # Panics
@@ -63,9 +60,9 @@ pub fn update(
     weights: Weights<'_>,
     ahead: &mut Ahead<'_>,
 ) {
-    let (k, n) = (x.rows(), dz.cols());
+    let (k, n) = (x.features(), dz.cols());
     let shape = |m: &MatMut<'_>| (m.rows(), m.cols());
-    assert_eq!(dz.rows(), x.depth(), "gradient {dz:?} of {} examples", x.depth());
+    assert_eq!(dz.rows(), x.examples(), "gradient {dz:?} of {} examples", x.examples());
     assert!(dz.col_stride() == 1 || n <= 1, "gradient by rows: {dz:?}");
     assert_eq!(shape(&weights.values), (k, n), "weights of {k} features and {n} units");
     let (has_first, has_second) = rule.uses();
@@ -152,6 +149,8 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
         for start in (0..x.chunks()).step_by(RUN) {
             let run = start..x.chunks().min(start + RUN);
             let last = run.end == x.chunks();
+            let dz_row = dz.row_stride();
+            let dz = dz.ptr().wrapping_add(x.run_start(start) * dz_row + at);
             for panel in 0..x.count() {
                 if last {
                     ahead.fetch(s);
@@ -159,7 +158,7 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                 if !weights.touched[panel] {
                     continue;
                 }
-                let [kept, rows] = [panel * PANEL * STRIP, x.rows() - panel * PANEL];
+                let [kept, rows] = [panel * PANEL * STRIP, x.features() - panel * PANEL];
                 let kept = weights.sums.as_mut_ptr().wrapping_add(kept);
                 let place = |r: usize| {
                     let [w, first, second] = [values, first, second]
@@ -174,9 +173,8 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                     continue;
                 }
                 let entries = x.entries(panel, run.clone());
-                let list = &entries.list[..entries.len];
-                let (dz, dz_row) = (dz.ptr().wrapping_add(at), dz.row_stride());
-                // SAFETY: the panels' columns are rows of `dz`, of which a strip lies in the view;
+                let examples = entries.list.iter().map(|example| *example as usize);
+                // SAFETY: the run's examples are rows of `dz`, of which a strip lies in the view;
                 // `sums` has room for four rows of a strip a panel, weights and state have the
                 // panel's rows: `update` has checked.
                 unsafe {
@@ -189,19 +187,18 @@ impl<R: Rule, const NV: usize, const MASKED: bool> Kernel for Strip<'_, '_, '_, 
                     };
                     match entries.values {
                         Values::Bytes(words, table) => {
-                            let mut entry = Words::new(words.as_ptr(), table.as_ptr());
-                            for example in list {
-                                let row = dz.add(*example as usize * dz_row);
-                                step::<S, PANEL, NV, MASKED>(s, &mut sums, &entry, 0, row, mask);
-                                entry.advance();
+                            for example in examples {
+                                let x = Words::new(words.as_ptr().add(example), table.as_ptr());
+                                let row = dz.add(example * dz_row);
+                                step::<S, PANEL, NV, MASKED>(s, &mut sums, &x, 0, row, mask);
                             }
                         }
                         Values::Floats(values) => {
-                            let mut entry = Rows::<PANEL, PANEL>::new(values.as_ptr(), 1);
-                            for example in list {
-                                let row = dz.add(*example as usize * dz_row);
-                                step::<S, PANEL, NV, MASKED>(s, &mut sums, &entry, 0, row, mask);
-                                entry.advance(PANEL);
+                            for example in examples {
+                                let values = values.as_ptr().add(PANEL * example);
+                                let x = Rows::<PANEL, PANEL>::new(values, 1);
+                                let row = dz.add(example * dz_row);
+                                step::<S, PANEL, NV, MASKED>(s, &mut sums, &x, 0, row, mask);
                             }
                         }
                     }

@@ -8,10 +8,10 @@
 mod pack;
 mod plan;
 mod product;
-mod step;
+pub(crate) mod step;
 mod swapped;
 mod team;
-pub(crate) mod tile;
+mod tile;
 
 pub use plan::{PackB, Plan};
 pub use team::{Team, share};

@@ -146,12 +146,10 @@ impl Product<'_, '_> {
         let c = self.c.ptr().wrapping_add(i * c_row + j);
         let continues = at.k.0 > 0 || self.start == Start::FromC;
         let finish = if last { self.finish(i, j) } else { Finish::Store };
-        let (list, table) = (std::ptr::null(), std::ptr::null());
-        let tile =
-            Tile { k, a, a_row, a_k, b, b_row, list, table, c, c_row, cols, continues, finish };
+        let tile = Tile { k, a, a_row, a_k, b, b_row, c, c_row, cols, continues, finish };
         // SAFETY: the tile lies in the checked views, or in packed blocks that cover it; the panel
         // has room for `k` rows of a full tile.
-        unsafe { tile::run_copying(s, rows, tile, panel) };
+        unsafe { tile::run(s, rows, tile, panel) };
         if last {
             self.activate(s, i, rows, j, cols);
         }

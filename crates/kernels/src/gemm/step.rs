@@ -27,11 +27,6 @@ impl Words {
     pub(crate) fn new(word: *const u32, table: *const f32) -> Self {
         Self { word, table }
     }
-
-    #[inline(always)]
-    pub(crate) fn advance(&mut self) {
-        self.word = self.word.wrapping_add(1);
-    }
 }
 
 impl Left for Words {

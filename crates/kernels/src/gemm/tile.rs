@@ -14,7 +14,7 @@
 //!
 //! ```text
 //! c = zeros, or C where an earlier block of k was summed into it
-//! for k in 0..K:                       (every k, or the listed ones)
+//! for k in 0..K:
 //!     load NV vectors of b[k]          (the first tile of a strip copies them to its panel)
 //!     for r in 0..MR: c[r] += broadcast(a[r][k]) * b[k]
 //! C = finish(c)
@@ -25,9 +25,7 @@
 //! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
 //! masked lanes are neither read nor written. C is read only where the sum continues.
 
-use super::step::load_at;
-pub(crate) use super::step::{Left, Rows, Words, load_row, step, store_row};
-use crate::panels::{LIST_AHEAD, PANEL};
+use super::step::{Rows, load_at, step};
 use crate::simd::{Kernel, Simd};
 
 /// What happens to a finished sum on its way to C.
@@ -51,14 +49,9 @@ pub(crate) struct Tile {
     pub a: *const f32,
     pub a_row: usize,
     pub a_k: usize,
-    /// Row k of B at `b + row * b_row`, `row = k` or `list[k]`.
+    /// Row k of B at `b + k * b_row`.
     pub b: *const f32,
     pub b_row: usize,
-    /// Which rows of B, and [`LIST_AHEAD`] numbers more; null for the rows 0 to `k`. With a list,
-    /// `a_row` is 1.
-    pub list: *const u32,
-    /// With a list: the floats that bytes stand for, where A is words of four bytes; or null.
-    pub table: *const f32,
     /// Row r of C at `c + r * c_row`.
     pub c: *mut f32,
     pub c_row: usize,
@@ -101,11 +94,7 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
                     }
                 }
             }
-            // Panels have four rows: higher tiles have no lists.
-            if MR <= PANEL && !t.list.is_null() {
-                debug_assert_eq!(t.a_row, 1, "a list goes with the columns of A side by side");
-                listed::<S, MR, NV, MASKED>(s, &mut acc, &t, mask);
-            } else if !self.panel.is_null() {
+            if !self.panel.is_null() {
                 copying::<S, MR, NV, MASKED>(s, &mut acc, &t, mask, self.panel);
             } else if t.a_row == 1 {
                 let rows = Rows::<MR, MR>::new(t.a, 1);
@@ -159,59 +148,6 @@ unsafe fn walk<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, co
             a.advance(a_k);
             b = b.wrapping_add(t.b_row);
         }
-    }
-}
-
-/// The listed k. Rows of B are fetched to the first-level cache before the processor gets to them:
-/// from the second, six vectors took 13.5 cycles, a tenth more than their multiply-adds.
-///
-/// # Safety
-/// As [`Tile`] says.
-#[inline(always)]
-unsafe fn listed<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
-    s: S,
-    acc: &mut [[S::F; NV]; MR],
-    t: &Tile,
-    mask: S::M,
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        if !t.table.is_null() {
-            let mut a = Words::new(t.a.cast(), t.table);
-            for k in 0..t.k {
-                step::<S, MR, NV, MASKED>(s, acc, &a, 0, listed_row::<S, MR, NV>(s, t, k), mask);
-                a.advance();
-            }
-            return;
-        }
-        let mut a = Rows::<MR, MR>::new(t.a, 1);
-        for k in 0..t.k {
-            step::<S, MR, NV, MASKED>(s, acc, &a, 0, listed_row::<S, MR, NV>(s, t, k), mask);
-            a.advance(t.a_k);
-        }
-    }
-}
-
-/// The row of B of the listed `k`; one further down the list is fetched.
-///
-/// # Safety
-/// As [`Tile`] says.
-#[inline(always)]
-unsafe fn listed_row<S: Simd, const MR: usize, const NV: usize>(
-    s: S,
-    t: &Tile,
-    k: usize,
-) -> *const f32 {
-    // SAFETY: the caller's; what is fetched ahead may lie anywhere.
-    unsafe {
-        // One row of A is done as fast as B comes.
-        if MR > 1 {
-            let ahead = t.b.wrapping_add(*t.list.add(k + LIST_AHEAD) as usize * t.b_row);
-            for v in 0..NV {
-                s.prefetch(ahead.wrapping_add(v * S::LANES));
-            }
-        }
-        t.b.add(*t.list.add(k) as usize * t.b_row)
     }
 }
 
@@ -309,23 +245,14 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
     }
 }
 
-/// Runs the tile of `rows` rows: `rows` at most [`shapes`] of the vectors in `cols`.
-///
-/// # Safety
-/// The operands are valid as [`Tile`] says.
-#[inline(always)]
-pub(crate) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile) {
-    // SAFETY: the caller's.
-    unsafe { run_copying(s, rows, tile, std::ptr::null_mut()) }
-}
-
-/// Runs the tile, which copies the rows of B that it reads to `panel`, one after the other, each
-/// filled up to whole vectors. No list; a null pointer copies nothing.
+/// Runs the tile of `rows` rows: `rows` at most [`shapes`] of the vectors in `cols`. It copies the rows
+/// of B that it reads to `panel`, one after the other, each filled up to whole vectors; a null pointer
+/// copies nothing.
 ///
 /// # Safety
 /// The operands are valid as [`Tile`] says, and `panel` for `k` rows of whole vectors.
 #[inline(always)]
-pub(super) unsafe fn run_copying<S: Simd>(s: S, rows: usize, tile: Tile, panel: *mut f32) {
+pub(super) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile, panel: *mut f32) {
     let nv = tile.cols.div_ceil(S::LANES);
     let masked = !tile.cols.is_multiple_of(S::LANES);
     macro_rules! tiles {

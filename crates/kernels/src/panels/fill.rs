@@ -1,123 +1,132 @@
-//! Making the lists: which columns of a panel are not zero, and what they hold.
+//! Reading a batch: the values of each panel side by side, and the lists of who has any.
 
-use super::{Batch, Form, GROUP, PANEL, Panels};
+use super::{Data, GROUP, PANEL, Panels};
 use crate::simd::{Kernel, Simd};
-
-/// What panels are made of.
-#[derive(Clone, Copy)]
-pub(super) enum Source<'a> {
-    /// The rows of a batch.
-    Examples(&'a Batch),
-    /// Its columns.
-    Features(&'a Batch),
-    /// Rows of bytes where they lie.
-    Rows { data: &'a [u8], rows: &'a [u32] },
-}
 
 pub(super) struct Fill<'a> {
     pub(super) panels: &'a mut Panels,
-    pub(super) source: Source<'a>,
-    /// The panel of the source's first rows.
-    pub(super) first: usize,
+    pub(super) data: Data<'a>,
+    pub(super) rows: &'a [u32],
 }
+
+/// Sixteen words of sixteen examples on their way to sixteen panels.
+#[repr(align(64))]
+struct Square([[u32; GROUP]; GROUP]);
 
 impl Kernel for Fill<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Fill { panels, source, first } = self;
-        match source {
-            Source::Examples(batch) if batch.form == Form::Floats => {
-                fill_floats(panels, batch, first, false);
-            }
-            Source::Features(batch) if batch.form == Form::Floats => {
-                fill_floats(panels, batch, first, true);
-            }
-            Source::Features(batch) => fill_features(s, panels, batch),
-            Source::Examples(batch) => {
-                fill_rows(s, panels, first, |row| batch.row(row).as_ptr().cast());
-            }
-            // Past the last row that row again, whose values add no entry.
-            Source::Rows { data, rows } => {
-                let width = panels.depth;
-                fill_rows(s, panels, first, |row| {
-                    let row = rows[row.min(rows.len() - 1)] as usize;
-                    data.as_ptr().wrapping_add(row * width)
-                });
-            }
-        }
-    }
-}
-
-/// Adds panels of rows of bytes, each of which is valid for the features rounded up to sixteen.
-#[inline(always)]
-fn fill_rows<S: Simd>(s: S, panels: &mut Panels, first: usize, row: impl Fn(usize) -> *const u8) {
-    let mut total = panels.starts[first];
-    for panel in 0..panels.count() - first {
-        let rows = std::array::from_fn(|r| row(panel * PANEL + r));
-        // SAFETY: a batch has rows of `stride` words, a multiple of sixteen; rows where they lie are
-        // within the data, of a multiple of sixteen bytes, as `add_rows` has checked. `list` and
-        // `values` have room for all entries of all panels: `grow` has checked.
-        unsafe {
-            let list = panels.list.as_mut_ptr().add(total);
-            let values = panels.values.as_mut_ptr().add(total);
-            total += s.list_rows(rows, panels.depth, list, values);
-        }
-        panels.starts.push(total);
-    }
-}
-
-/// Panels of features of bytes: a group of them is transposed, then listed while it is near.
-#[inline(always)]
-fn fill_features<S: Simd>(s: S, panels: &mut Panels, batch: &Batch) {
-    let (group, row_words) = (panels.group.as_mut_ptr(), panels.depth.next_multiple_of(16));
-    let mut total = 0;
-    for first in (0..panels.count()).step_by(GROUP) {
-        let here = GROUP.min(panels.count() - first);
-        // SAFETY: the batch has its rows rounded up to sixteen, of `stride` words each, a multiple of
-        // sixteen; `group` has a group's rows, `list` and `values` have room for all entries: `grow`
-        // has checked.
-        unsafe {
-            let from = batch.words.as_ptr().add(first);
-            s.transpose(from, batch.stride, batch.rows, here, group, row_words);
-            for panel in 0..here {
-                for chunk in 0..panels.chunks {
-                    let words = group.add(panel * row_words);
-                    let list = panels.list.as_mut_ptr().add(total);
-                    let values = panels.values.as_mut_ptr().add(total);
-                    total += s.list_words(words, panels.columns(chunk), list, values);
-                    panels.starts.push(total);
+        let Self { panels, data, rows } = self;
+        match data {
+            Data::Bytes(bytes) => {
+                for (group, rows) in rows.chunks(GROUP).enumerate() {
+                    read_bytes(s, panels, group, bytes, rows);
                 }
             }
+            Data::Floats(floats) => read_floats(panels, floats, rows),
         }
+        list(s, panels);
     }
+}
+
+/// Reads a group of examples: words of four features, sixteen at a time, are turned into columns.
+#[inline(always)]
+fn read_bytes<S: Simd>(s: S, panels: &mut Panels, group: usize, bytes: &[u8], rows: &[u32]) {
+    let features = panels.features();
+    let mut square = Square([[0; GROUP]; GROUP]);
+    if let Some(width) = panels.order.patches() {
+        let mut panel = 0;
+        for top in (0..features).step_by(2 * width) {
+            for across in (0..width).step_by(2 * GROUP) {
+                let here = GROUP.min((width - across) / 2);
+                for (words, row) in square.0.iter_mut().zip(rows) {
+                    // SAFETY: the example is there, as `fill` has checked, and these are two rows of
+                    // the image in it; there are sixteen words.
+                    unsafe {
+                        let upper = bytes.as_ptr().add(*row as usize * features + top + across);
+                        s.patches(upper, upper.add(width), here, words.as_mut_ptr());
+                    }
+                }
+                turn(s, panels, group, panel, here, rows.len(), &square);
+                panel += here;
+            }
+        }
+        return;
+    }
+    for panel in (0..panels.count()).step_by(GROUP) {
+        let here = GROUP.min(panels.count() - panel);
+        let len = (PANEL * GROUP).min(features - PANEL * panel);
+        for (words, row) in square.0.iter_mut().zip(rows) {
+            let from = &bytes[*row as usize * features + PANEL * panel..][..len];
+            let words: &mut [u8] = bytemuck::cast_slice_mut(words);
+            words[len..].fill(0);
+            words[..len].copy_from_slice(from);
+        }
+        turn(s, panels, group, panel, here, rows.len(), &square);
+    }
+}
+
+/// Writes the square's first columns to as many panels from `panel` on, with the bits of `rows`
+/// examples.
+#[inline(always)]
+fn turn<S: Simd>(
+    s: S,
+    panels: &mut Panels,
+    group: usize,
+    panel: usize,
+    columns: usize,
+    rows: usize,
+    square: &Square,
+) {
+    let groups = panels.examples.div_ceil(GROUP);
+    let last = (panel + columns - 1) * groups + group;
+    let values = &mut panels.values[GROUP * (panel * groups + group)..GROUP * (last + 1)];
+    let bits = &mut panels.bits[panel * groups + group..=last];
+    let (values, bits) = (values.as_mut_ptr(), bits.as_mut_ptr());
+    // SAFETY: sixteen words and a word of bits for each column, at strides of a panel's, of which
+    // the slices end with the last column's.
+    unsafe { s.columns(&square.0, rows, columns, values, GROUP * groups, bits, groups) };
 }
 
 /// Floats take the plain way: tables are narrow.
-fn fill_floats(panels: &mut Panels, batch: &Batch, before: usize, transposed: bool) {
-    let floats = batch.floats();
-    let rows = panels.rows - PANEL * before;
-    for panel in 0..rows.div_ceil(PANEL) {
-        let mut at = panels.starts[(before + panel) * panels.chunks];
-        for chunk in 0..panels.chunks {
-            for k in panels.columns(chunk) {
-                let four = std::array::from_fn(|r| {
-                    let row = panel * PANEL + r;
-                    match (row < rows, transposed) {
-                        (false, _) => 0.0,
-                        (true, false) => floats[row * batch.stride + k],
-                        (true, true) => floats[k * batch.stride + row],
-                    }
-                });
-                if four != [0.0; PANEL] {
-                    panels.list[at] = k as u32;
-                    let values = &mut panels.values[PANEL * at..PANEL * (at + 1)];
-                    values.copy_from_slice(&four.map(f32::to_bits));
-                    at += 1;
-                }
+fn read_floats(panels: &mut Panels, floats: &[f32], rows: &[u32]) {
+    let features = panels.features();
+    let (groups, count) = (panels.examples.div_ceil(GROUP), panels.count());
+    panels.bits[..count * groups].fill(0);
+    for (example, row) in rows.iter().enumerate() {
+        let row = &floats[*row as usize * features..][..features];
+        for (panel, four) in row.chunks(PANEL).enumerate() {
+            let at = PANEL * (panel * groups * GROUP + example);
+            let values = &mut panels.values[at..at + PANEL];
+            values.fill(0);
+            for (value, x) in values.iter_mut().zip(four) {
+                *value = x.to_bits();
             }
-            panels.starts.push(at);
+            let any = four.iter().any(|x| *x != 0.0);
+            panels.bits[panel * groups + example / GROUP] |= u16::from(any) << (example % GROUP);
+        }
+    }
+}
+
+/// The lists, from the bits.
+#[inline(always)]
+fn list<S: Simd>(s: S, panels: &mut Panels) {
+    let groups = panels.examples.div_ceil(GROUP);
+    let mut total = 0;
+    panels.starts.clear();
+    panels.starts.push(0);
+    for panel in 0..panels.count() {
+        for chunk in 0..panels.chunks {
+            let examples = panels.chunk(chunk);
+            let first = examples.start - panels.run_start(chunk);
+            let bits = panels.bits[panel * groups + examples.start / GROUP..].as_ptr();
+            let list = panels.list[total..].as_mut_ptr();
+            // SAFETY: the bits of all groups, and three words more; `fill` has made sure of room for
+            // all numbers and the slack.
+            total += unsafe { s.list_bits(bits, examples.len(), first as u8, list) };
+            panels.starts.push(total);
         }
     }
 }

@@ -25,6 +25,11 @@ impl FeatureOrder {
         Self { features: height * width, patches: even.then_some(width) }
     }
 
+    /// Features of an example.
+    pub fn features(self) -> usize {
+        self.features
+    }
+
     /// Width of the image whose patches these are, if they are.
     pub fn patches(self) -> Option<usize> {
         self.patches

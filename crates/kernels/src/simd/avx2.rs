@@ -107,22 +107,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn eights(self, p: *const u8, len: usize) -> u8 {
-        let mut zeros = 0;
-        for half in 0..2 {
-            // SAFETY: the caller's; masked-off lanes are not read.
-            unsafe {
-                let lanes = _mm256_set1_epi64x(len as i64 - 4 * half);
-                let lanes = _mm256_cmpgt_epi64(lanes, _mm256_set_epi64x(3, 2, 1, 0));
-                let x = _mm256_maskload_epi64(p.wrapping_add(32 * half as usize).cast(), lanes);
-                let zero = _mm256_cmpeq_epi64(x, _mm256_setzero_si256());
-                zeros |= _mm256_movemask_pd(_mm256_castsi256_pd(zero)) << (4 * half);
-            }
-        }
-        !zeros as u8
-    }
-
-    #[inline(always)]
     fn sum(self, v: [__m256; 2]) -> f32 {
         // SAFETY: the token proves the instructions.
         unsafe { in_halves!(_mm256_add_ps(v[0], v[1]), _mm_add_ps) }

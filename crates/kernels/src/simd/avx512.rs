@@ -1,7 +1,6 @@
 //! AVX-512: vectors of sixteen floats, masks in their own registers.
 
 use std::arch::x86_64::*;
-use std::ops::Range;
 
 use super::avx2::in_halves;
 use super::{Kernel, Simd, entry};
@@ -134,44 +133,90 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn eights(self, p: *const u8, len: usize) -> u8 {
-        // SAFETY: the caller's; masked-off lanes are not read.
+    unsafe fn columns(
+        self,
+        from: &[[u32; 16]; 16],
+        rows: usize,
+        cols: usize,
+        to: *mut u32,
+        to_stride: usize,
+        bits: *mut u16,
+        bits_stride: usize,
+    ) {
+        // SAFETY: the caller's; sixteen words are a vector.
         unsafe {
-            let x = _mm512_maskz_loadu_epi64(self.first(len) as u8, p.cast());
-            _mm512_test_epi64_mask(x, x)
+            let rows = self.first(rows);
+            let mut words = [_mm512_setzero_si512(); 16];
+            for (words, row) in words.iter_mut().zip(from) {
+                *words = _mm512_loadu_si512(row.as_ptr().cast());
+            }
+            for (j, column) in transposed(words).into_iter().enumerate() {
+                if j < cols {
+                    _mm512_storeu_si512(to.add(j * to_stride).cast(), column);
+                    *bits.add(j * bits_stride) = _mm512_mask_test_epi32_mask(rows, column, column);
+                }
+            }
         }
     }
 
     #[inline(always)]
-    unsafe fn list_words(
-        self,
-        words: *const u32,
-        range: Range<usize>,
-        list: *mut u32,
-        kept: *mut u32,
-    ) -> usize {
-        // SAFETY: the caller's, in steps of sixteen.
-        unsafe { self.list(|k| _mm512_loadu_si512(words.add(k).cast()), range, list, kept) }
+    unsafe fn list_bits(self, bits: *const u16, len: usize, first: u8, list: *mut u8) -> usize {
+        const NUMBERS: [u8; 64] = {
+            let mut numbers = [0; 64];
+            let mut i = 0;
+            while i < 64 {
+                numbers[i] = i as u8;
+                i += 1;
+            }
+            numbers
+        };
+        let mut count = 0;
+        // SAFETY: the caller's: 64 bits at a time, and 64 numbers written behind those so far.
+        unsafe {
+            let mut numbers = _mm512_loadu_si512(NUMBERS.as_ptr().cast());
+            numbers = _mm512_add_epi8(numbers, _mm512_set1_epi8(first as i8));
+            for start in (0..len).step_by(64) {
+                let mut some = bits.add(start / 16).cast::<u64>().read_unaligned();
+                if len - start < 64 {
+                    some &= (1 << (len - start)) - 1;
+                }
+                // To a register, then stored whole: a compress to memory is microcoded on
+                // Zen 4 and 5.
+                let listed = _mm512_maskz_compress_epi8(some, numbers);
+                _mm512_storeu_si512(list.add(count).cast(), listed);
+                count += some.count_ones() as usize;
+                numbers = _mm512_add_epi8(numbers, _mm512_set1_epi8(64));
+            }
+        }
+        count
     }
 
     #[inline(always)]
-    unsafe fn list_rows(
+    unsafe fn list_bytes(
         self,
-        rows: [*const u8; 4],
+        bytes: *const u8,
         len: usize,
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
-        // SAFETY: the caller's, in steps of sixteen.
+        let mut count = 0;
+        // SAFETY: the caller's: sixteen bytes at a time, and sixteen entries written behind those so
+        // far.
         unsafe {
-            let words = |k| {
-                let row = |r: usize| _mm512_cvtepu8_epi32(_mm_loadu_si128(rows[r].add(k).cast()));
-                let low = _mm512_or_si512(row(0), _mm512_slli_epi32::<8>(row(1)));
-                let high = _mm512_or_si512(row(2), _mm512_slli_epi32::<8>(row(3)));
-                _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
-            };
-            self.list(words, 0..len, list, kept)
+            let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+            let mut index = lanes;
+            for k in (0..len).step_by(16) {
+                let here = _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.add(k).cast()));
+                let keep = _mm512_test_epi32_mask(here, here);
+                let indices = _mm512_maskz_compress_epi32(keep, index);
+                _mm512_storeu_si512(list.add(count).cast(), indices);
+                let bytes = _mm512_maskz_compress_epi32(keep, here);
+                _mm512_storeu_si512(kept.add(count).cast(), bytes);
+                count += keep.count_ones() as usize;
+                index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
+            }
         }
+        count
     }
 
     #[inline(always)]
@@ -220,44 +265,6 @@ impl Simd for Avx512 {
                 }
             }
         }
-    }
-}
-
-impl Avx512 {
-    /// Lists which of the words in `range` are not zero, and those words: `words(k)` gives sixteen from
-    /// k on.
-    ///
-    /// # Safety
-    /// `list` and `kept` are valid for as many words and 16 more.
-    #[inline(always)]
-    unsafe fn list(
-        self,
-        words: impl Fn(usize) -> __m512i,
-        range: Range<usize>,
-        list: *mut u32,
-        kept: *mut u32,
-    ) -> usize {
-        let mut count = 0;
-        let mut k = range.start;
-        // SAFETY: the caller's, in steps of sixteen: each writes sixteen entries behind those so far.
-        unsafe {
-            let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-            let mut index = _mm512_add_epi32(lanes, _mm512_set1_epi32(k as i32));
-            while k < range.end {
-                let here = words(k);
-                let keep = _mm512_mask_test_epi32_mask(self.first(range.end - k), here, here);
-                // To a register, then stored whole: a compress to memory is microcoded on
-                // Zen 4 and 5.
-                let indices = _mm512_maskz_compress_epi32(keep, index);
-                _mm512_storeu_si512(list.add(count).cast(), indices);
-                let words = _mm512_maskz_compress_epi32(keep, here);
-                _mm512_storeu_si512(kept.add(count).cast(), words);
-                count += keep.count_ones() as usize;
-                index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
-                k += 16;
-            }
-        }
-        count
     }
 }
 

@@ -19,8 +19,6 @@ mod portable;
 
 pub(crate) use portable::Portable;
 
-use std::ops::Range;
-
 /// An algorithm to be compiled for each instruction set.
 pub(crate) trait Kernel {
     type Output;
@@ -143,49 +141,77 @@ pub(crate) trait Simd: Copy {
         }
     }
 
-    /// Bit i: whether eight bytes from `8 i` on have a value.
+    /// The columns of sixteen rows of words, `to[j * to_stride + i] = from[i][j]` for `j < cols`, and in
+    /// `bits[j * bits_stride]` a bit for each of the first `rows` of them that is not zero.
     /// # Safety
-    /// `p` is valid for `8 len` bytes; `len` is at most 8.
-    unsafe fn eights(self, p: *const u8, len: usize) -> u8 {
-        let mut bits = 0;
-        for i in 0..len {
+    /// `to` is valid for `cols` times sixteen words, `bits` for `cols` words, at their strides.
+    unsafe fn columns(
+        self,
+        from: &[[u32; 16]; 16],
+        rows: usize,
+        cols: usize,
+        to: *mut u32,
+        to_stride: usize,
+        bits: *mut u16,
+        bits_stride: usize,
+    ) {
+        for j in 0..cols {
+            let mut some = 0;
+            for (i, row) in from.iter().enumerate() {
+                // SAFETY: the caller's.
+                unsafe { *to.add(j * to_stride + i) = row[j] };
+                some |= u16::from(row[j] != 0 && i < rows) << i;
+            }
             // SAFETY: the caller's.
-            bits |= u8::from(unsafe { p.add(8 * i).cast::<u64>().read_unaligned() } != 0) << i;
+            unsafe { *bits.add(j * bits_stride) = some };
         }
-        bits
     }
 
-    /// Lists the indices of the words in `range` that are not zero, in order, and the words
-    /// themselves; returns their number.
+    /// Lists which of the first `len` bits are set, counted from `first`; returns their number.
     /// # Safety
-    /// `words` is valid for the range, rounded up to whole sixteens from its start; `list` and `kept`
-    /// for its length and 16 more.
-    unsafe fn list_words(
-        self,
-        words: *const u32,
-        range: Range<usize>,
-        list: *mut u32,
-        kept: *mut u32,
-    ) -> usize {
-        // SAFETY: the caller's.
-        unsafe { list_each(|k| *words.add(k), range, list, kept) }
+    /// `bits` is valid for `len` bits rounded up to 64, `list` for `len` bytes and 64 more; `first` and
+    /// `len` are 256 together at most.
+    unsafe fn list_bits(self, bits: *const u16, len: usize, first: u8, list: *mut u8) -> usize {
+        let mut count = 0;
+        for start in (0..len).step_by(16) {
+            // SAFETY: the caller's; no more numbers than bits.
+            unsafe {
+                let mut some = *bits.add(start / 16);
+                if len - start < 16 {
+                    some &= (1 << (len - start)) - 1;
+                }
+                while some != 0 {
+                    *list.add(count) = first + (start + some.trailing_zeros() as usize) as u8;
+                    count += 1;
+                    some &= some - 1;
+                }
+            }
+        }
+        count
     }
 
-    /// As `list_words`, for the words of four bytes, one of each row:
-    /// `rows[0][k] | rows[1][k] << 8 | ...`.
+    /// Lists the indices of the bytes that are not zero, in order, and the bytes themselves, one a
+    /// word; returns their number.
     /// # Safety
-    /// Each row is valid for `len` bytes rounded up to sixteen; `list` and `kept` for `len + 16`.
-    unsafe fn list_rows(
+    /// `bytes` is valid for `len` rounded up to sixteen, and zero from `len` on; `list` and `kept` for
+    /// `len` words and 16 more.
+    unsafe fn list_bytes(
         self,
-        rows: [*const u8; 4],
+        bytes: *const u8,
         len: usize,
         list: *mut u32,
         kept: *mut u32,
     ) -> usize {
-        // SAFETY: the caller's.
-        unsafe {
-            list_each(|k| u32::from_le_bytes(rows.map(|row| *row.add(k))), 0..len, list, kept)
+        let mut count = 0;
+        for k in 0..len {
+            // SAFETY: the caller's; no more than the bytes so far.
+            unsafe {
+                let byte = u32::from(*bytes.add(k));
+                (*list.add(count), *kept.add(count)) = (k as u32, byte);
+                count += usize::from(byte != 0);
+            }
         }
+        count
     }
 
     /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.
@@ -228,30 +254,6 @@ pub(crate) trait Simd: Copy {
             }
         }
     }
-}
-
-/// Lists which of the words in `range` are not zero, and those words.
-///
-/// # Safety
-/// `list` and `kept` are valid for as many words.
-#[inline(always)]
-unsafe fn list_each(
-    word: impl Fn(usize) -> u32,
-    range: Range<usize>,
-    list: *mut u32,
-    kept: *mut u32,
-) -> usize {
-    let mut count = 0;
-    for k in range {
-        let word = word(k);
-        // SAFETY: the caller's; no more than the words so far.
-        unsafe {
-            *list.add(count) = k as u32;
-            *kept.add(count) = word;
-        }
-        count += usize::from(word != 0);
-    }
-    count
 }
 
 /// The same operation on each of `U` vectors: `each!(s, u => s.mul(a[u], b[u]))`.

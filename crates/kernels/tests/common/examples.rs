@@ -1,16 +1,18 @@
 //! Batches with zeros in them, and the matrices they stand for.
 
-use kernels::panels::{Batch, Form, Panels};
+use kernels::panels::{Data, FeatureOrder, Form, One, Panels};
 use kernels::{Arena, Isa};
 
 use super::matrix::Matrix;
 use super::{Random, sparse};
 
-/// Examples in both forms: bytes or floats in a batch, floats in a matrix.
+/// Examples in both forms: as data of bytes or floats, and as floats in a matrix.
 pub struct Examples {
     pub form: Form,
-    pub batch: Batch,
+    bytes: Vec<u8>,
     pub matrix: Matrix,
+    /// Where each example lies in the data: in another order, with others between.
+    pub rows: Vec<u32>,
 }
 
 pub const PIXELS: Form = Form::Bytes(1.0 / 255.0);
@@ -18,18 +20,18 @@ pub const PIXELS: Form = Form::Bytes(1.0 / 255.0);
 impl Examples {
     /// `density` of the features are not zero; some columns and rows are zero throughout.
     pub fn new(random: &mut Random, form: Form, rows: usize, width: usize, density: f64) -> Self {
-        let batch = Batch::with_capacity(&mut Arena::default(), form, rows, width);
-        let mut examples =
-            Self { form, batch, matrix: Matrix { rows: 0, cols: width, values: vec![] } };
+        let matrix = Matrix { rows: 0, cols: width, values: vec![] };
+        let mut examples = Self { form, bytes: vec![], matrix, rows: vec![] };
         examples.fill(random, form, rows, density);
         examples
     }
 
     pub fn fill(&mut self, random: &mut Random, form: Form, rows: usize, density: f64) {
         let width = self.matrix.cols;
-        self.batch.clear();
+        self.bytes.clear();
         self.matrix.values.clear();
         self.matrix.rows = rows;
+        self.rows = (0..rows as u32).map(|row| 2 * (rows as u32 - 1 - row)).collect();
         for row in 0..rows {
             let here = if row % 7 == 3 { 0.0 } else { density };
             let is_zero = |random: &mut Random, col: usize| {
@@ -44,7 +46,7 @@ impl Examples {
                             false => 1 + random.below(255) as u8,
                         })
                         .collect();
-                    self.batch.push_bytes(&bytes);
+                    self.bytes.extend(&bytes);
                     self.matrix.values.extend(bytes.iter().map(|x| f32::from(*x) * scale));
                 }
                 Form::Floats => {
@@ -55,28 +57,72 @@ impl Examples {
                             false => random.float(),
                         })
                         .collect();
-                    self.batch.push_floats(&floats);
                     self.matrix.values.extend(&floats);
                 }
             }
         }
     }
 
-    /// Panels with room for this matrix.
-    pub fn panels(&self, rows: usize, depth: usize) -> Panels {
-        Panels::with_capacity(&mut Arena::default(), self.form, rows, depth)
+    /// The examples one after the other.
+    pub fn in_order(&self) -> Data<'_> {
+        match self.form {
+            Form::Bytes(_) => Data::Bytes(&self.bytes),
+            Form::Floats => Data::Floats(&self.matrix.values),
+        }
     }
 
-    pub fn panels_of_examples(&self, isa: Isa) -> Panels {
-        let mut panels = self.panels(self.matrix.rows, self.matrix.cols);
-        panels.fill_examples(isa, &self.batch);
+    /// Panels with room for so many examples.
+    pub fn room(&self, examples: usize) -> Panels {
+        let order = FeatureOrder::as_given(self.matrix.cols);
+        Panels::with_capacity(&mut Arena::default(), self.form, order, examples)
+    }
+
+    /// Reads the examples, scattered among others that are ones throughout.
+    pub fn read(&self, isa: Isa, panels: &mut Panels) {
+        match self.form {
+            Form::Bytes(_) => {
+                let data = self.scattered(&self.bytes, 1);
+                panels.fill(isa, Data::Bytes(&data), &self.rows);
+            }
+            Form::Floats => {
+                let data = self.scattered(&self.matrix.values, 1.0);
+                panels.fill(isa, Data::Floats(&data), &self.rows);
+            }
+        }
+    }
+
+    fn scattered<T: Copy>(&self, values: &[T], other: T) -> Vec<T> {
+        let width = self.matrix.cols;
+        let mut data = vec![other; (2 * self.matrix.rows * width).saturating_sub(width)];
+        for (row, place) in self.rows.iter().enumerate() {
+            let from = &values[row * width..][..width];
+            data[*place as usize * width..][..width].copy_from_slice(from);
+        }
+        data
+    }
+
+    pub fn panels(&self, isa: Isa) -> Panels {
+        let mut panels = self.room(self.matrix.rows);
+        self.read(isa, &mut panels);
         panels
     }
 
-    pub fn panels_of_features(&self, isa: Isa) -> Panels {
-        let mut panels = self.panels(self.matrix.cols, self.matrix.rows);
-        panels.fill_features(isa, &self.batch);
-        panels
+    /// Each example by itself.
+    pub fn ones(&self, isa: Isa) -> impl Iterator<Item = One> + '_ {
+        let width = self.matrix.cols;
+        let order = FeatureOrder::as_given(width);
+        let mut one = One::new(&mut Arena::default(), self.form, order);
+        (0..self.matrix.rows).map(move |row| {
+            let range = row * width..(row + 1) * width;
+            one.fill(
+                isa,
+                match self.form {
+                    Form::Bytes(_) => Data::Bytes(&self.bytes[range]),
+                    Form::Floats => Data::Floats(&self.matrix.values[range]),
+                },
+            );
+            one.clone()
+        })
     }
 }
 

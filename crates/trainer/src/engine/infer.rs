@@ -3,20 +3,21 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use dataset::{Examples, FeaturesView, LabelsView};
+use dataset::{Examples, LabelsView};
 use kernels::first_layer::STRIP;
 use kernels::gemm::{Epilogue, Products, Start, share};
-use kernels::panels::{Alike, Batch, PANEL, Panels};
-use kernels::{Arena, Isa, MatRef, Targets, first_layer, loss};
+use kernels::panels::{Data, FeatureOrder, One, PANEL, Panels};
+use kernels::{Aligned, Arena, Isa, MatRef, Targets, first_layer, loss};
 
-use super::gather::{self, push};
+use super::gather::{self, data};
 use super::network::{Head, Network};
 use super::shares::{Activations, Block, QUANTUM};
 use crate::optimizer::State;
 use crate::parameters::DenseLayout;
 use crate::{Evaluation, Parameters};
 
-/// Examples a thread computes at a time: their activations stay in the second-level cache.
+/// Examples a thread computes at a time: a chunk of the panels, whose sums stay in the first-level
+/// cache, and the activations in the second.
 const CHUNK: usize = 128;
 
 /// Parameters as the kernels like them: rows on whole cache lines.
@@ -28,56 +29,71 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// For many examples at a time: blocks of columns that lie in the order in which they are read.
-    pub(crate) fn new(parameters: &Parameters) -> Self {
-        Self::in_blocks(parameters, STRIP)
+    /// For many examples like these at a time: blocks of columns that lie in the order in which they are
+    /// read.
+    pub(crate) fn new(parameters: &Parameters, examples: &Examples<'_>) -> Self {
+        Self::in_blocks(parameters, gather::feature_order(examples), STRIP)
     }
 
     /// For one example at a time, which reads each row once and as wide as it is.
-    pub(crate) fn whole(parameters: &Parameters) -> Self {
-        Self::in_blocks(parameters, usize::MAX)
+    pub(crate) fn whole(parameters: &Parameters, examples: &Examples<'_>) -> Self {
+        Self::in_blocks(parameters, gather::feature_order(examples), usize::MAX)
     }
 
-    fn in_blocks(parameters: &Parameters, widest: usize) -> Self {
+    /// Those for one example, once more for many at a time.
+    pub(crate) fn in_strips(&self) -> Self {
+        let arena = &mut Arena::default();
+        let mut first = Vec::new();
+        for (_, weights, biases) in &self.first {
+            let count = weights.cols.div_ceil(STRIP);
+            for cols in (0..count).map(|i| share(weights.cols, QUANTUM, i, count)) {
+                let strip = weights.columns(arena, cols.clone());
+                first.push((cols.clone(), strip, biases.columns(arena, cols)));
+            }
+        }
+        let mut copy = |block: &Block| block.columns(arena, 0..block.cols);
+        let later = self.later.iter().map(|(weights, biases)| (copy(weights), copy(biases)));
+        Self { first, later: later.collect() }
+    }
+
+    fn in_blocks(parameters: &Parameters, order: FeatureOrder, widest: usize) -> Self {
         let none = State::default();
         let mut arena = Arena::for_bytes(size_of_val(parameters.values()));
-        let mut load = |layer: &DenseLayout, cols: Range<usize>| {
-            let mut block = |at, rows| {
-                Block::load(&mut arena, parameters, &none, at, layer.units, rows, cols.clone())
-            };
-            (block(layer.weights.start, 0..layer.inputs), block(layer.biases.start, 0..1))
+        let mut block = |layer: &DenseLayout, at, rows: &[usize], cols: Range<usize>| {
+            let rows = rows.iter().copied();
+            Block::load(&mut arena, parameters, &none, at, layer.units, rows, cols)
         };
         let (first, later) = parameters.layers().split_first().expect("a network has layers");
+        let in_order: Vec<_> = order.iter().collect();
         let count = first.units.div_ceil(widest);
-        let blocks = (0..count).map(|i| {
+        let first = (0..count).map(|i| {
             let cols = share(first.units, QUANTUM, i, count);
-            let (weights, biases) = load(first, cols.clone());
-            (cols, weights, biases)
+            let weights = block(first, first.weights.start, &in_order, cols.clone());
+            (cols.clone(), weights, block(first, first.biases.start, &[0], cols))
         });
-        Self {
-            first: blocks.collect(),
-            later: later.iter().map(|layer| load(layer, 0..layer.units)).collect(),
-        }
+        let first = first.collect();
+        let later = later.iter().map(|layer| {
+            let rows: Vec<_> = (0..layer.inputs).collect();
+            let weights = block(layer, layer.weights.start, &rows, 0..layer.units);
+            (weights, block(layer, layer.biases.start, &[0], 0..layer.units))
+        });
+        let later = later.collect();
+        Self { first, later }
     }
 }
-
-/// Rows that are copied at a time: they are in the first-level cache when they are listed.
-const SOME: usize = 16;
 
 /// One thread's memory for the forward pass of up to `capacity` examples.
 #[derive(Debug)]
 pub(crate) struct Forward {
     isa: Isa,
-    batch: Batch,
     panels: Panels,
-    alike: Alike,
-    /// Which example each row of the panels is, where they are not in their order.
-    order: Vec<u32>,
+    /// The numbers of a chunk's examples.
+    numbers: Vec<u32>,
+    /// Room for the first layer's sums.
+    room: Aligned,
     /// Outputs of each layer.
     outputs: Vec<Activations>,
     products: Products,
-    /// Outputs of the last layer in the order of the examples.
-    in_order: Vec<f32>,
     losses: Vec<f32>,
 }
 
@@ -86,65 +102,47 @@ impl Forward {
     pub(crate) fn new(network: &Network, examples: &Examples<'_>, capacity: usize) -> Self {
         let isa = Isa::best();
         let arena = &mut Arena::default();
-        let rows = capacity.next_multiple_of(PANEL);
-        let (form, width) = (gather::form(examples), examples.width());
+        let (form, order) = (gather::form(examples), gather::feature_order(examples));
+        let panels = order.features().div_ceil(PANEL);
         Self {
             isa,
-            batch: Batch::with_capacity(arena, form, capacity.min(SOME), width),
-            panels: Panels::with_capacity(arena, form, rows, width),
-            alike: Alike::with_capacity(capacity),
-            order: Vec::with_capacity(capacity),
+            panels: Panels::with_capacity(arena, form, order, capacity),
+            numbers: (0..capacity as u32).collect(),
+            room: arena.zeros(first_layer::sums(panels, capacity)),
             outputs: network.widths[1..]
                 .iter()
-                .map(|w| Activations::new(arena, rows, *w))
+                .map(|w| Activations::new(arena, capacity, *w))
                 .collect(),
             products: Products::new(isa),
-            in_order: Vec::new(),
             losses: vec![0.0; capacity],
         }
     }
 
-    /// Reads the examples and lists what is not zero in them. Rows of bytes come in an order in
-    /// which those of a panel have their zeros in the same places; no result depends on it.
-    fn load(&mut self, examples: Examples<'_>) {
-        let width = examples.width();
-        self.panels.begin_examples(width);
-        self.order.clear();
-        if let FeaturesView::U8(pixels) = examples.features()
-            && width.is_multiple_of(16)
-            && width > 0
-        {
-            let rows = pixels.chunks_exact(width);
-            self.order.extend_from_slice(self.alike.order_of(self.isa, rows));
-            self.panels.add_rows(self.isa, pixels, &self.order);
-            return;
-        }
-        for start in (0..examples.len()).step_by(SOME) {
-            self.batch.clear();
-            for i in start..(start + SOME).min(examples.len()) {
-                push(&mut self.batch, &examples, i * width..(i + 1) * width);
-            }
-            self.panels.add_examples(self.isa, &self.batch);
-        }
-    }
-
-    /// The last layer's sums for the batch, in the order of the panels: `[rows, classes]`.
-    fn sums(&mut self, network: &Network, weights: &Weights) -> &mut Activations {
-        let rows = self.panels.rows();
+    /// The last layer's sums for these examples: `[rows, classes]`.
+    fn sums(
+        &mut self,
+        network: &Network,
+        weights: &Weights,
+        examples: &Examples<'_>,
+    ) -> &mut Activations {
+        let rows = examples.len();
+        self.panels.fill(self.isa, data(examples), &self.numbers[..rows]);
         for (cols, matrix, biases) in &weights.first {
-            let biases = &biases.values[..cols.len()];
-            let out =
-                self.outputs[0].view_mut(rows.next_multiple_of(PANEL)).col_range(cols.clone());
-            let activation = network.activation(0);
-            first_layer::forward_by_examples(
+            first_layer::forward(
                 self.isa,
                 &self.panels,
                 matrix.view(),
-                biases,
-                activation,
-                out,
+                &biases.values[..cols.len()],
+                network.activation(0),
+                &mut self.room,
+                self.outputs[0].view_mut(rows).col_range(cols.clone()),
             );
         }
+        self.later(network, weights, rows)
+    }
+
+    /// The layers after the first.
+    fn later(&mut self, network: &Network, weights: &Weights, rows: usize) -> &mut Activations {
         for (l, (matrix, biases)) in (1..).zip(&weights.later) {
             let (before, after) = self.outputs.split_at_mut(l);
             let biases = &biases.values[..biases.cols];
@@ -157,17 +155,16 @@ impl Forward {
         &mut self.outputs[last]
     }
 
-    /// The model's outputs for the batch that was loaded, in the order of the panels: `[rows,
-    /// classes]`, padded rows.
-    fn outputs(&mut self, network: &Network, weights: &Weights) -> &Activations {
-        let (isa, rows) = (self.isa, self.panels.rows());
-        let sums = self.sums(network, weights);
-        let stride = sums.stride;
-        let values = &mut sums.values[..rows * stride];
-        match network.head {
-            Head::SquaredError(activation) => activation.forward(isa, values),
-            _ => loss::softmax(isa, values, stride, network.classes(), rows),
-        }
+    /// The model's outputs for these examples: `[rows, classes]`, padded rows.
+    fn outputs(
+        &mut self,
+        network: &Network,
+        weights: &Weights,
+        examples: &Examples<'_>,
+    ) -> &Activations {
+        let isa = self.isa;
+        let sums = self.sums(network, weights, examples);
+        finish(isa, network, sums, examples.len());
         sums
     }
 
@@ -176,9 +173,8 @@ impl Forward {
         &mut self,
         network: &Network,
         weights: &Weights,
-        examples: Examples<'_>,
+        examples: &Examples<'_>,
     ) -> (f64, usize) {
-        self.load(examples);
         let (isa, rows, classes) = (self.isa, examples.len(), network.classes());
         let mut losses = std::mem::take(&mut self.losses);
         let targets = match examples.labels() {
@@ -187,46 +183,66 @@ impl Forward {
         };
         let here = &mut losses[..rows];
         let correct = if network.head == Head::SoftmaxCrossEntropy {
-            let stride = self.sums(network, weights).stride;
-            let sums = self.in_order(rows);
-            loss::softmax_cross_entropy_loss(isa, sums, stride, classes, targets, here)
+            let Activations { values, stride, .. } = self.sums(network, weights, examples);
+            let sums = &values[..rows * *stride];
+            loss::softmax_cross_entropy_loss(isa, sums, *stride, classes, targets, here)
         } else {
-            let stride = self.outputs(network, weights).stride;
-            let outputs = self.in_order(rows);
-            loss::mean_squared_error_loss(isa, outputs, stride, classes, targets, here)
+            let Activations { values, stride, .. } = self.outputs(network, weights, examples);
+            let outputs = &values[..rows * *stride];
+            loss::mean_squared_error_loss(isa, outputs, *stride, classes, targets, here)
         };
         let sum = here.iter().map(|loss| f64::from(*loss)).sum();
         self.losses = losses;
         (sum, correct)
     }
+}
 
-    /// The last layer's rows in the order of the examples.
-    fn in_order(&mut self, rows: usize) -> &[f32] {
-        let Some(Activations { values, stride, .. }) = self.outputs.last() else {
-            unreachable!("a network has layers")
-        };
-        let values = &values[..rows * stride];
-        if self.order.is_empty() {
-            return values;
-        }
-        self.in_order.resize(values.len(), 0.0);
-        for (row, place) in values.chunks_exact(*stride).zip(&self.order) {
-            self.in_order[*place as usize * stride..][..*stride].copy_from_slice(row);
-        }
-        &self.in_order
+/// Sums of the last layer to outputs of the model.
+fn finish(isa: Isa, network: &Network, sums: &mut Activations, rows: usize) {
+    let stride = sums.stride;
+    let values = &mut sums.values[..rows * stride];
+    match network.head {
+        Head::SquaredError(activation) => activation.forward(isa, values),
+        _ => loss::softmax(isa, values, stride, network.classes(), rows),
+    }
+}
+
+/// Memory for the forward pass of one example at a time.
+#[derive(Debug)]
+pub(crate) struct ForwardOne {
+    one: One,
+    /// The layers after the first.
+    forward: Forward,
+}
+
+impl ForwardOne {
+    /// For examples like these.
+    pub(crate) fn new(network: &Network, examples: &Examples<'_>) -> Self {
+        let (form, order) = (gather::form(examples), gather::feature_order(examples));
+        let one = One::new(&mut Arena::default(), form, order);
+        Self { one, forward: Forward::new(network, examples, 1) }
     }
 
     /// Outputs for one example, `[classes]`.
-    pub(crate) fn one(&mut self, network: &Network, weights: &Weights, row: Row<'_>) -> &[f32] {
-        self.batch.clear();
-        match row {
-            Row::Bytes(bytes) => self.batch.push_bytes(bytes),
-            Row::Floats(floats) => self.batch.push_floats(floats),
+    pub(crate) fn run(&mut self, network: &Network, weights: &Weights, row: Row<'_>) -> &[f32] {
+        let Self { one, forward } = self;
+        let isa = forward.isa;
+        one.fill(
+            isa,
+            match row {
+                Row::Bytes(bytes) => Data::Bytes(bytes),
+                Row::Floats(floats) => Data::Floats(floats),
+            },
+        );
+        for (cols, matrix, biases) in &weights.first {
+            let bias = &biases.values[..cols.len()];
+            let out = &mut forward.outputs[0].values[cols.clone()];
+            let activation = network.activation(0);
+            first_layer::forward_one(isa, one, matrix.view(), bias, activation, out);
         }
-        self.order.clear();
-        self.panels.fill_examples(self.isa, &self.batch);
-        let classes = network.classes();
-        &self.outputs(network, weights).values[..classes]
+        let sums = forward.later(network, weights, 1);
+        finish(isa, network, sums, 1);
+        &sums.values[..network.classes()]
     }
 }
 
@@ -239,61 +255,80 @@ pub enum Row<'a> {
     Floats(&'a [f32]),
 }
 
-/// The threads of the current rayon pool, each with its own memory, which it makes when it first has
-/// something to do.
-struct Team<'a> {
-    network: &'a Network,
+/// The forward pass of many examples, on the threads of the current rayon pool. Each has its own memory,
+/// which it makes when it first has something to do.
+#[derive(Debug)]
+pub(crate) struct Team {
+    network: Network,
+    weights: Weights,
     members: Vec<Mutex<Option<Forward>>>,
 }
 
-impl<'a> Team<'a> {
-    fn new(network: &'a Network) -> Self {
-        let members = (0..rayon::current_num_threads()).map(|_| Mutex::new(None)).collect();
-        Self { network, members }
+impl Team {
+    pub(crate) fn new(network: &Network, weights: Weights) -> Self {
+        Self { network: network.clone(), weights, members: Vec::new() }
     }
 
     /// Calls `work` with each chunk of `examples` and what belongs to it of `targets`. Whoever is
     /// free takes the next.
     fn chunks<T: Send>(
-        &self,
+        &mut self,
         examples: Examples<'_>,
         targets: impl Iterator<Item = T> + Send,
-        work: impl Fn(&mut Forward, Examples<'_>, T) + Sync,
+        work: impl Fn(&mut Forward, &Network, &Weights, Examples<'_>, T) + Sync,
     ) {
+        let threads = rayon::current_num_threads();
+        self.members.resize_with(self.members.len().max(threads), || Mutex::new(None));
+        let Self { network, weights, members } = &*self;
         let chunks = Mutex::new((0..examples.len()).step_by(CHUNK).zip(targets));
         let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
         rayon::broadcast(|context| {
-            let member = self.members[context.index()].lock();
+            let member = members[context.index()].lock();
             let mut member = member.unwrap_or_else(PoisonError::into_inner);
             while let Some((start, target)) = next() {
-                let forward =
-                    member.get_or_insert_with(|| Forward::new(self.network, &examples, CHUNK));
+                let forward = member.get_or_insert_with(|| Forward::new(network, &examples, CHUNK));
                 let end = (start + CHUNK).min(examples.len());
-                work(forward, examples.slice(start..end), target);
+                work(forward, network, weights, examples.slice(start..end), target);
+            }
+        });
+    }
+
+    /// Loss and accuracy. The sum runs over chunks in order, so the number of threads does not change
+    /// it.
+    fn evaluate(&mut self, examples: Examples<'_>) -> Evaluation {
+        let mut sums = vec![(0.0, 0); examples.len().div_ceil(CHUNK)];
+        let mut rest = sums.iter_mut();
+        in_pieces(examples, |piece| {
+            self.chunks(piece, rest.by_ref(), |forward, network, weights, chunk, sum| {
+                *sum = forward.evaluate(network, weights, &chunk);
+            });
+        });
+        let loss: f64 = sums.iter().map(|sum| sum.0).sum();
+        let correct: usize = sums.iter().map(|sum| sum.1).sum();
+        let len = examples.len().max(1) as f64;
+        Evaluation { loss: loss / len, accuracy: correct as f64 / len }
+    }
+
+    /// Outputs `[len, classes]`.
+    pub(crate) fn predict(&mut self, examples: Examples<'_>, outputs: &mut [f32]) {
+        let classes = self.network.classes();
+        let targets = outputs.chunks_mut(CHUNK * classes);
+        self.chunks(examples, targets, |forward, network, weights, chunk, out| {
+            let Activations { values, stride, .. } = forward.outputs(network, weights, &chunk);
+            for (out, row) in out.chunks_mut(classes).zip(values.chunks(*stride)) {
+                out.copy_from_slice(&row[..classes]);
             }
         });
     }
 }
 
-/// Loss and accuracy, on the current rayon pool. The sum runs over chunks in order, so the number
-/// of threads does not change it.
+/// Loss and accuracy, on the current rayon pool.
 pub(crate) fn evaluate(
     network: &Network,
     parameters: &Parameters,
     examples: Examples<'_>,
 ) -> Evaluation {
-    let (weights, team) = (Weights::new(parameters), Team::new(network));
-    let mut sums = vec![(0.0, 0); examples.len().div_ceil(CHUNK)];
-    let mut rest = sums.iter_mut();
-    in_pieces(examples, |piece| {
-        team.chunks(piece, rest.by_ref(), |forward, chunk, sum: &mut (f64, usize)| {
-            *sum = forward.evaluate(network, &weights, chunk);
-        });
-    });
-    let loss: f64 = sums.iter().map(|sum| sum.0).sum();
-    let correct: usize = sums.iter().map(|sum| sum.1).sum();
-    let len = examples.len().max(1) as f64;
-    Evaluation { loss: loss / len, accuracy: correct as f64 / len }
+    Team::new(network, Weights::new(parameters, &examples)).evaluate(examples)
 }
 
 /// Outputs `[len, classes]`, on the current rayon pool.
@@ -302,20 +337,10 @@ pub(crate) fn predict(
     parameters: &Parameters,
     examples: Examples<'_>,
 ) -> Vec<f32> {
-    let weights = Weights::new(parameters);
-    let classes = network.classes();
-    let mut all = vec![0.0; examples.len() * classes];
-    let targets = all.chunks_mut(CHUNK * classes);
-    Team::new(network).chunks(examples, targets, |forward, chunk, out: &mut [f32]| {
-        forward.load(chunk);
-        forward.outputs(network, &weights);
-        let stride = forward.outputs[forward.outputs.len() - 1].stride;
-        let outputs = forward.in_order(chunk.len());
-        for (out, row) in out.chunks_mut(classes).zip(outputs.chunks(stride)) {
-            out.copy_from_slice(&row[..classes]);
-        }
-    });
-    all
+    let mut outputs = vec![0.0; examples.len() * network.classes()];
+    let weights = Weights::new(parameters, &examples);
+    Team::new(network, weights).predict(examples, &mut outputs);
+    outputs
 }
 
 /// Hands `examples` to `each` in stretches of whole chunks that are in memory one after the other: a

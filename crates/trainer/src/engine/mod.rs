@@ -133,8 +133,7 @@ impl Engine {
                 number,
             };
             own.gather.announce(rows(0));
-            own.gather.copy(own.isa, &examples);
-            own.gather.list(own.isa, &examples, rows(1));
+            own.gather.read(own.isa, &examples, rows(1));
             own.watch.lap(Phase::Gather);
             step(0).first_forward(own);
             for number in 0..steps {
@@ -144,7 +143,7 @@ impl Engine {
                 // their way.
                 let arrival = barrier.arrive();
                 if next.is_some() {
-                    own.gather.copy(own.isa, &examples);
+                    own.gather.read(own.isa, &examples, rows(number + 2));
                     own.watch.lap(Phase::Gather);
                 }
                 let waited = barrier.wait(arrival);
@@ -154,10 +153,6 @@ impl Engine {
                 }
                 step.own_examples(own);
                 let arrival = barrier.arrive();
-                if next.is_some() {
-                    own.gather.list(own.isa, &examples, rows(number + 2));
-                    own.watch.lap(Phase::Gather);
-                }
                 let waited = barrier.wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() {

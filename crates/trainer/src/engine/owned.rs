@@ -47,7 +47,7 @@ impl Owned {
         let most = batch_size.div_ceil(threads);
         let columns = share(widths[1], QUANTUM, index, threads).len();
         let first_outputs = Activations::new(arena, batch_size, columns);
-        let rows =
+        let rows: Vec<_> =
             (1..depth).map(|l| Rows::load(arena, parameters, state, l, index, threads)).collect();
         let layers = if index == 0 { 1..depth } else { 0..0 };
         let biases = layers.map(|l| Biases::load(arena, parameters, state, l)).collect();
@@ -67,9 +67,10 @@ impl Owned {
         let own = Own {
             index,
             isa: Isa::best(),
-            columns: Columns::load(arena, parameters, state, order, batch_size, index, threads),
+            columns: Columns::load(arena, parameters, state, order, index, threads),
             gather: Gather::new(arena, examples, batch_size),
             gradient: arena.zeros(step::GRADIENT_UNITS * stride(widest)),
+            block_gradient: arena.zeros(batch_size * first_layer::STRIP),
             sums: arena.zeros(first_layer::sums(panels, batch_size)),
             products: Products::new(Isa::best()),
             watch: Stopwatch::start(),

@@ -68,7 +68,7 @@ impl Profile {
     }
 
     pub(crate) fn add_lists(&mut self, lists: &Panels) {
-        let all = (lists.count() * lists.depth()) as f64;
+        let all = (lists.count() * lists.examples()) as f64;
         self.kept[0] += lists.density() * all;
         self.kept[1] += all;
     }

@@ -93,6 +93,18 @@ impl Block {
         })
     }
 
+    /// A copy of some columns, without the state.
+    pub(crate) fn columns(&self, arena: &mut Arena, cols: Range<usize>) -> Self {
+        let stride = stride(cols.len());
+        let mut values: Aligned = arena.zeros(self.rows.next_multiple_of(QUANTUM) * stride);
+        let rows = self.values.chunks_exact(self.stride.max(1));
+        for (to, from) in values.chunks_exact_mut(stride.max(1)).zip(rows) {
+            to[..cols.len()].copy_from_slice(&from[cols.clone()]);
+        }
+        let (first, second) = (Aligned::default(), Aligned::default());
+        Self { rows: self.rows, cols: cols.len(), stride, values, first, second }
+    }
+
     /// Copies the block back to where [`load`](Self::load) took it from.
     fn save(
         &self,
@@ -170,18 +182,32 @@ impl Block {
         })
     }
 
-    /// Applies `rule` to the rows from `row` on that `gradient`, of the same stride, covers.
-    pub(crate) fn apply(&mut self, isa: Isa, rule: &Update, row: usize, gradient: &[f32]) {
-        let range = row * self.stride..row * self.stride + gradient.len();
-        let state = |state: &Aligned| if state.is_empty() { 0..0 } else { range.clone() };
-        let (first, second) = (state(&self.first), state(&self.second));
-        rule.apply(
-            isa,
-            &mut self.values[range.clone()],
-            gradient,
-            &mut self.first[first],
-            &mut self.second[second],
-        );
+    /// Applies `rule` to the columns `cols`, in whole cache lines, of the rows from `row` on that
+    /// `gradient` covers; its rows are as long as those columns.
+    pub(crate) fn apply(
+        &mut self,
+        isa: Isa,
+        rule: &Update,
+        row: usize,
+        cols: Range<usize>,
+        gradient: &[f32],
+    ) {
+        let width = stride(cols.len());
+        // Rows side by side are one slice.
+        let len = if width == self.stride { gradient.len() } else { width };
+        for (r, gradient) in gradient.chunks_exact(len.max(1)).enumerate() {
+            let start = (row + r) * self.stride + cols.start;
+            let range = start..start + len;
+            let state = |state: &Aligned| if state.is_empty() { 0..0 } else { range.clone() };
+            let (first, second) = (state(&self.first), state(&self.second));
+            rule.apply(
+                isa,
+                &mut self.values[range.clone()],
+                gradient,
+                &mut self.first[first],
+                &mut self.second[second],
+            );
+        }
     }
 }
 
@@ -204,8 +230,6 @@ pub(crate) struct ColumnBlock {
     pub(crate) range: Range<usize>,
     pub(crate) weights: Block,
     pub(crate) biases: Block,
-    /// Gradient with respect to the sums, `[batch, columns]`.
-    pub(crate) gradient: Activations,
 }
 
 impl Columns {
@@ -214,7 +238,6 @@ impl Columns {
         p: &Parameters,
         state: &State,
         order: FeatureOrder,
-        batch_size: usize,
         index: usize,
         threads: usize,
     ) -> Self {
@@ -236,7 +259,6 @@ impl Columns {
                     cols.clone(),
                 ),
                 biases: Block::load(arena, p, state, layer.biases.start, units, 0..1, cols),
-                gradient: Activations::new(arena, batch_size, own.len()),
                 range: own,
             }
         };

@@ -50,7 +50,10 @@ pub(crate) struct Own {
     pub(crate) isa: Isa,
     pub(crate) columns: Columns,
     pub(crate) gather: Gather,
+    /// Room for gradients of a later layer's weights, and of biases.
     pub(crate) gradient: Aligned,
+    /// Gradient with respect to the first layer's sums in a block of columns, `[batch, columns]`.
+    pub(crate) block_gradient: Aligned,
     /// Room for the first layer's sums.
     pub(crate) sums: Aligned,
     pub(crate) products: Products,
@@ -58,10 +61,10 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// The batch listed last becomes the one at hand.
+    /// The batch read last becomes the one at hand.
     pub(crate) fn turn(&mut self) {
         self.gather.turn();
-        self.watch.profile.add_lists(&self.gather.current);
+        self.watch.profile.add_lists(&self.gather.current.panels);
     }
 }
 
@@ -108,9 +111,9 @@ impl Step<'_> {
     fn forward_block(&self, own: &mut Own, block: usize) {
         let mut out = write(&self.shared.first_outputs[own.index]);
         let block = &own.columns.blocks[block];
-        first_layer::forward_by_features(
+        first_layer::forward(
             own.isa,
-            &own.gather.next,
+            &own.gather.next.panels,
             block.weights.view(),
             &block.biases.values[..block.range.len()],
             self.network.activation(0),
@@ -133,7 +136,7 @@ impl Step<'_> {
         }
         self.forward(own, mine, rows.clone());
         own.watch.lap(Phase::Forward);
-        self.head(own.isa, mine, &own.gather.labels[rows.clone()]);
+        self.head(own.isa, mine, &own.gather.current.labels[rows.clone()]);
         own.watch.lap(Phase::Loss);
         for l in (2..self.network.depth()).rev() {
             let (below, above) = mine.gradients.split_at_mut(l);
@@ -240,81 +243,100 @@ impl Step<'_> {
     /// on to the outputs of the `next` batch while it is near. Nothing that others still read is
     /// written: no barrier is needed in between.
     pub(crate) fn update(&self, own: &mut Own, next: Option<&Step<'_>>) {
-        self.first_gradient(own);
-        own.watch.lap(Phase::Backward);
         for l in 1..self.network.depth() {
-            self.update_rows(own, l);
+            if l > 1 {
+                let rows = read(&self.shared.rows[l - 1][own.index]).range.len();
+                self.update_rows(own, l, 0..rows);
+            }
             if l % self.threads() == own.index {
                 self.update_biases(own, l);
             }
         }
         own.watch.lap(Phase::Update);
         let blocks = self.blocks(own);
-        // The batch after the next sets out from memory; its rows are read in the step to come.
+        // The batch after the next sets out from memory during the last block; its rows are read when
+        // the step is over. Earlier, they would be gone from the second-level cache until then.
         let rows = std::mem::take(&mut own.gather.announced);
-        let mut ahead =
-            gather::ahead(&self.data, &rows, own.columns.touched.len() * own.columns.blocks.len());
+        let mut ahead = gather::ahead(&self.data, &rows, own.columns.touched.len());
+        let mut left = own.columns.blocks.len();
         for block in blocks {
-            self.update_block(own, block, &mut ahead);
+            left -= 1;
+            self.first_gradient(own, block);
+            own.watch.lap(Phase::Backward);
+            if self.network.depth() > 1 {
+                self.update_rows(own, 1, own.columns.blocks[block].range.clone());
+            }
+            let ahead = if left == 0 { &mut ahead } else { &mut Ahead::nothing() };
+            self.update_block(own, block, ahead);
             own.watch.lap(Phase::Update);
             if let Some(next) = next {
                 next.forward_block(own, block);
             }
         }
         own.gather.announced = rows;
+        for rows in &self.shared.rows {
+            write(&rows[own.index]).refresh_weights(own.isa);
+        }
+        own.watch.lap(Phase::Update);
     }
 
-    /// Gradient with respect to the first layer's sums: own columns, all examples.
-    fn first_gradient(&self, own: &mut Own) {
+    /// Gradient with respect to the first layer's sums in a block of own columns, for all examples.
+    fn first_gradient(&self, own: &mut Own, block: usize) {
         let activation = self.network.activation(0);
         let outputs = read(&self.shared.first_outputs[own.index]);
-        let first = own.columns.range.start;
+        let cols = own.columns.blocks[block].range.clone();
+        let width = stride(cols.len());
         for t in 0..self.threads() {
             let rows = self.examples(t);
             if rows.is_empty() {
                 continue;
             }
             let theirs = read(&self.shared.examples[t]);
-            for block in &mut own.columns.blocks {
-                let cols = block.range.clone();
-                if self.network.depth() == 1 {
-                    let (source, target) = (&theirs.gradients[0], &mut block.gradient);
-                    for (r, row) in rows.clone().enumerate() {
-                        let from = &source.values[r * source.stride + first..][cols.clone()];
-                        target.values[row * target.stride..][..cols.len()].copy_from_slice(from);
-                    }
-                    continue;
+            let target = &mut own.block_gradient[rows.start * width..rows.end * width];
+            if self.network.depth() == 1 {
+                let (source, first) = (&theirs.gradients[0], own.columns.range.start);
+                for (r, row) in target.chunks_exact_mut(width).enumerate() {
+                    let from = &source.values[r * source.stride + first..][cols.clone()];
+                    row[..cols.len()].copy_from_slice(from);
                 }
-                let share = read(&self.shared.rows[0][own.index]);
-                let (_, target) = block.gradient.view_mut(rows.end).split_rows(rows.start);
-                let outputs = outputs.view(self.len).row_range(rows.clone());
-                let outputs = outputs.col_range(cols.clone());
-                let epilogue = Epilogue::ActivationGradient(outputs, activation);
-                let gradient = theirs.gradients[1].view(rows.len());
-                let weights = share.transposed.view().col_range(cols);
-                own.products.run(gradient, weights, target, Start::Zero, epilogue);
+                continue;
             }
+            let second = read(&self.shared.rows[0][own.index]);
+            let outputs = outputs.view(self.len).row_range(rows.clone()).col_range(cols.clone());
+            own.products.run(
+                theirs.gradients[1].view(rows.len()),
+                second.transposed.view().col_range(cols.clone()),
+                MatMut::with_stride(target, rows.len(), cols.len(), width),
+                Start::Zero,
+                Epilogue::ActivationGradient(outputs, activation),
+            );
         }
     }
 
     fn update_block(&self, own: &mut Own, block: usize, ahead: &mut Ahead<'_>) {
         let block = &mut own.columns.blocks[block];
+        let (cols, width) = (block.range.len(), block.weights.stride);
+        let gradient = MatRef::with_strides(&own.block_gradient, self.len, cols, width, 1);
+        let sums = &mut own.gradient[..block.biases.stride];
+        add_rows(&mut own.products, gradient, Start::Zero, sums);
+        block.biases.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
         let [values, first, second] = block.weights.views_mut();
         let touched = &mut own.columns.touched;
         let weights = first_layer::Weights { values, first, second, touched, sums: &mut own.sums };
-        let lists = &own.gather.current;
-        let gradient = block.gradient.view(self.len);
-        first_layer::update(own.isa, lists, gradient, &self.rule, weights, ahead);
-        let sums = &mut own.gradient[..block.biases.stride];
-        add_rows(&mut own.products, gradient, Start::Zero, sums);
-        block.biases.apply(own.isa, &self.rule, 0, sums);
+        first_layer::update(
+            own.isa,
+            &own.gather.current.panels,
+            gradient,
+            &self.rule,
+            weights,
+            ahead,
+        );
     }
 
-    /// Own rows of layer `l`'s weights, for some units at a time.
-    fn update_rows(&self, own: &mut Own, l: usize) {
+    /// Some of the own rows of layer `l`'s weights, for some units at a time.
+    fn update_rows(&self, own: &mut Own, l: usize, rows: Range<usize>) {
         let mut share = write(&self.shared.rows[l - 1][own.index]);
-        let share = &mut *share;
-        let (rows, width) = (share.range.clone(), share.transposed.stride);
+        let (share, width) = (&mut *share, stride(rows.len()));
         if rows.is_empty() {
             return;
         }
@@ -333,19 +355,19 @@ impl Step<'_> {
                 let c = MatMut::with_stride(gradient, units.len(), rows.len(), width);
                 if l == 1 {
                     let inputs = read(&self.shared.first_outputs[own.index]);
-                    let inputs = inputs.view(self.len).row_range(examples);
+                    let inputs = inputs.view(self.len).row_range(examples).col_range(rows.clone());
                     own.products.run(above, inputs, c, start, Epilogue::Store);
                 } else {
                     let inputs = theirs.outputs[l - 2].view(examples.len());
-                    let inputs = inputs.col_range(rows.clone());
+                    let first = share.range.start;
+                    let inputs = inputs.col_range(first + rows.start..first + rows.end);
                     own.products.run(above, inputs, c, start, Epilogue::Store);
                 }
                 start = Start::FromC;
             }
-            share.transposed.apply(own.isa, &self.rule, unit, gradient);
+            share.transposed.apply(own.isa, &self.rule, unit, rows.clone(), gradient);
             unit = units.end;
         }
-        share.refresh_weights(own.isa);
     }
 
     fn update_biases(&self, own: &mut Own, l: usize) {
@@ -362,7 +384,7 @@ impl Step<'_> {
             add_rows(&mut own.products, gradient, start, sums);
             start = Start::FromC;
         }
-        biases.0.apply(own.isa, &self.rule, 0, sums);
+        biases.0.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
     }
 
     fn first_blocks(&self) -> impl Iterator<Item = (&RwLock<Activations>, Range<usize>)> {

@@ -60,13 +60,17 @@ fn outputs_and_losses_are_those_of_the_textbook() {
 #[test]
 fn the_predictor_has_the_bits_of_predict() {
     // 1100 inputs of a hidden layer: a sum that the products cut into blocks.
-    // Rows of 48 bytes are listed in another order.
     for widths in [&[45, 10][..], &[45, 512, 10], &[48, 40, 7, 1], &[48, 1100, 33, 300]] {
         let (inputs, classes) = (widths[0], widths[widths.len() - 1]);
         for data in [Data::bytes(133, inputs, classes, 1), Data::floats(133, inputs, classes, 2)] {
             let model = classifier(widths, Optimizer::adam());
             let outputs = model.predict(data.examples()).unwrap();
             let mut predictor = model.predictor(&data.examples()).unwrap();
+            for _ in 0..2 {
+                let mut all = vec![f32::NAN; outputs.len()];
+                predictor.predict_all(data.examples(), &mut all).unwrap();
+                assert_eq!(all, outputs, "{widths:?}");
+            }
             for (i, expected) in outputs.chunks(classes).enumerate() {
                 let row = match &data.features {
                     Features::Bytes(v) => Row::Bytes(&v[i * inputs..][..inputs]),
@@ -125,6 +129,16 @@ fn examples_of_another_kind_are_refused() {
     ] {
         let message = mismatch(error);
         assert!(message.contains("label 5") && message.contains("5 outputs"), "{message}");
+    }
+    let mut predictor = model.predictor(&labels.examples()).unwrap();
+    for (data, outputs, expected) in [
+        (&narrow, 20, "examples of 30 bytes, and these have 29 bytes"),
+        (&Data::floats(4, 30, 5, 1), 20, "examples of 30 bytes, and these have 30 floats"),
+        (&labels, 199, "199 outputs for 40 examples and 5 units: give room for 200"),
+    ] {
+        let error = predictor.predict_all(data.examples(), &mut vec![0.0; outputs]).unwrap_err();
+        let message = mismatch(error);
+        assert!(message.contains(expected), "{message}");
     }
     // Prediction does not look at labels.
     assert!(model.predict(labels.examples()).is_ok());

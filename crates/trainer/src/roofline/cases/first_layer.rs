@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use kernels::gemm::share;
-use kernels::panels::{Ahead, Batch, Form, PANEL, Panels};
+use kernels::panels::{Ahead, Data, FeatureOrder, Form, PANEL, Panels};
 use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef, first_layer};
 
 use super::{Case, Demand, rule, rule_name};
 use crate::roofline::products::{Workload, random};
 
-/// Bytes of an entry of a list: its index and four values of a byte.
-const ENTRY: f64 = 4.0 + PANEL as f64;
+/// Bytes of an entry: its number and four values of a byte.
+const ENTRY: f64 = 1.0 + PANEL as f64;
 
 /// A batch of synthetic digits, whose zeros lie as those of handwriting do.
 #[derive(Clone)]
 struct Digits {
-    batch: Batch,
+    pixels: Vec<u8>,
+    rows: Vec<u32>,
     panels: Panels,
     /// Features of which some example is not zero, in whole panels.
     touched: usize,
@@ -25,23 +26,27 @@ impl Digits {
     fn new(workload: &Workload) -> Self {
         let (count, width) = (workload.batch, workload.widths[0]);
         let (pixels, _) = dataset::glyphs::generate(dataset::glyphs::SEED, 0..count as u64);
-        let (mut arena, form) = (Arena::default(), Form::Bytes(1.0 / 255.0));
-        let mut batch = Batch::with_capacity(&mut arena, form, count, width);
-        pixels.chunks_exact(width).for_each(|row| batch.push_bytes(row));
-        let mut panels = Panels::with_capacity(&mut arena, form, width, count);
-        panels.fill_features(Isa::best(), &batch);
-        let has_ink = |panel: &usize| {
-            let columns = panel * PANEL..(panel * PANEL + PANEL).min(width);
-            pixels.chunks_exact(width).any(|row| row[columns.clone()].iter().any(|x| *x != 0))
+        let order = FeatureOrder::of_image(28, 28);
+        let form = Form::Bytes(1.0 / 255.0);
+        let panels = Panels::with_capacity(&mut Arena::default(), form, order, count);
+        let features: Vec<usize> = order.iter().collect();
+        let has_ink = |panel: &&[usize]| {
+            pixels.chunks_exact(width).any(|image| panel.iter().any(|pixel| image[*pixel] != 0))
         };
-        let touched = PANEL * (0..width.div_ceil(PANEL)).filter(has_ink).count();
-        Self { batch, panels, touched }
+        let touched = PANEL * features.chunks(PANEL).filter(has_ink).count();
+        let mut digits = Self { pixels, rows: (0..count as u32).collect(), panels, touched };
+        digits.read(Isa::best());
+        digits
+    }
+
+    fn read(&mut self, isa: Isa) {
+        self.panels.fill(isa, Data::Bytes(&self.pixels), &self.rows);
     }
 }
 
-/// Entries that a list keeps.
+/// Entries that the lists keep.
 fn entries(panels: &Panels) -> f64 {
-    panels.density() * (panels.rows().div_ceil(PANEL) * panels.depth()) as f64
+    panels.density() * (panels.count() * panels.examples()) as f64
 }
 
 fn kept(panels: &Panels) -> String {
@@ -62,15 +67,13 @@ fn lists(workload: &Workload, digits: &Arc<Digits>) -> Case {
         shape: format!("{batch}x{inputs}"),
         // Each thread makes all of them for itself.
         demand: Box::new(move |_| {
-            let (read, writes) = ((batch * inputs) as f64, ENTRY * kept);
+            // All values are turned into columns, and the numbers of some are listed.
+            let (read, writes) = ((batch * inputs) as f64, (batch * inputs) as f64 + kept);
             Demand { flops: 0.0, reads: read, writes, set: (read + writes) as usize }
         }),
         seconds: Box::new(move |isa, threads, effort| {
             let mut memory = vec![Digits::clone(&digits); threads];
-            let mut team: Vec<_> = memory
-                .iter_mut()
-                .map(|own| move || own.panels.fill_features(isa, &own.batch))
-                .collect();
+            let mut team: Vec<_> = memory.iter_mut().map(|own| move || own.read(isa)).collect();
             effort.median(&mut team)
         }),
     }
@@ -113,7 +116,7 @@ fn forward(workload: &Workload, digits: &Arc<Digits>) -> Case {
                     move || {
                         let weights = MatRef::new(weights, inputs, n);
                         let out = MatMut::new(out, batch, n);
-                        first_layer::forward_by_features(isa, x, weights, bias, relu, room, out);
+                        first_layer::forward(isa, x, weights, bias, relu, room, out);
                     }
                 })
                 .collect();
