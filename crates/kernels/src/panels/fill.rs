@@ -80,32 +80,34 @@ fn turn<S: Simd>(
     rows: usize,
     square: &Square,
 ) {
-    let groups = panels.examples.div_ceil(GROUP);
-    let last = (panel + columns - 1) * groups + group;
-    let values = &mut panels.values[GROUP * (panel * groups + group)..GROUP * (last + 1)];
-    let bits = &mut panels.bits[panel * groups + group..=last];
+    let run = panels.run(group * GROUP / panels.chunk);
+    let (groups, group) = (run.len() / GROUP, group - run.start / GROUP);
+    let first = panels.place(&run, panel) / GROUP + group;
+    let last = first + (columns - 1) * groups;
+    let values = &mut panels.values[GROUP * first..GROUP * (last + 1)];
+    let bits = &mut panels.bits[first..=last];
     let (values, bits) = (values.as_mut_ptr(), bits.as_mut_ptr());
-    // SAFETY: sixteen words and a word of bits for each column, at strides of a panel's, of which
-    // the slices end with the last column's.
+    // SAFETY: sixteen words and a word of bits for each column, at strides of a panel's in this run, of
+    // which the slices end with the last column's.
     unsafe { s.columns(&square.0, rows, columns, values, GROUP * groups, bits, groups) };
 }
 
 /// Floats take the plain way: tables are narrow.
 fn read_floats(panels: &mut Panels, floats: &[f32], rows: &[u32]) {
-    let features = panels.features();
-    let (groups, count) = (panels.examples.div_ceil(GROUP), panels.count());
-    panels.bits[..count * groups].fill(0);
+    let (features, count) = (panels.features(), panels.count());
+    panels.bits[..count * panels.examples.div_ceil(GROUP)].fill(0);
     for (example, row) in rows.iter().enumerate() {
+        let run = panels.run(example / panels.chunk);
         let row = &floats[*row as usize * features..][..features];
         for (panel, four) in row.chunks(PANEL).enumerate() {
-            let at = PANEL * (panel * groups * GROUP + example);
-            let values = &mut panels.values[at..at + PANEL];
+            let at = panels.place(&run, panel) + example - run.start;
+            let values = &mut panels.values[PANEL * at..PANEL * (at + 1)];
             values.fill(0);
             for (value, x) in values.iter_mut().zip(four) {
                 *value = x.to_bits();
             }
             let any = four.iter().any(|x| *x != 0.0);
-            panels.bits[panel * groups + example / GROUP] |= u16::from(any) << (example % GROUP);
+            panels.bits[at / GROUP] |= u16::from(any) << (at % GROUP);
         }
     }
 }
@@ -113,17 +115,17 @@ fn read_floats(panels: &mut Panels, floats: &[f32], rows: &[u32]) {
 /// The lists, from the bits.
 #[inline(always)]
 fn list<S: Simd>(s: S, panels: &mut Panels) {
-    let groups = panels.examples.div_ceil(GROUP);
     let mut total = 0;
     panels.starts.clear();
     panels.starts.push(0);
     for panel in 0..panels.count() {
         for chunk in 0..panels.chunks {
-            let examples = panels.chunk(chunk);
-            let first = examples.start - panels.run_start(chunk);
-            let bits = panels.bits[panel * groups + examples.start / GROUP..].as_ptr();
+            let (examples, run) = (panels.chunk(chunk), panels.run(chunk));
+            let first = examples.start.saturating_sub(run.start);
+            let bits = (panels.place(&run, panel) + first) / GROUP;
+            let bits = panels.bits[bits..].as_ptr();
             let list = panels.list[total..].as_mut_ptr();
-            // SAFETY: the bits of all groups, and three words more; `fill` has made sure of room for
+            // SAFETY: the bits of all groups, and four words more; `fill` has made sure of room for
             // all numbers and the slack.
             total += unsafe { s.list_bits(bits, examples.len(), first as u8, list) };
             panels.starts.push(total);

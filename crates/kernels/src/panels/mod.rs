@@ -122,9 +122,11 @@ pub struct Panels {
     /// starts.
     starts: Vec<usize>,
     list: Aligned<u8>,
-    /// `[panels, examples rounded up to whole groups]`: words of four bytes, or four words of a float.
+    /// `[panels, examples rounded up to whole groups]` of each run, one run after the other: words of
+    /// four bytes, or four words of a float. (All of a panel's side by side lay 32 KiB apart in a batch
+    /// of 8,192, in the same few sets of the caches: an epoch took 1.12 times as long.)
     values: Aligned<u32>,
-    /// `[panels, groups]`: which examples of a group have a value in a panel.
+    /// Likewise `[panels, groups]`: which examples of a group have a value in a panel.
     bits: Aligned<u16>,
     /// The floats that bytes stand for.
     table: Aligned,
@@ -232,7 +234,19 @@ impl Panels {
 
     /// The first example of the run that a chunk belongs to.
     pub(crate) fn run_start(&self, chunk: usize) -> usize {
-        self.chunk(chunk / RUN * RUN).start
+        self.run(chunk).start
+    }
+
+    /// The examples of the run that a chunk belongs to, and those missing to whole groups.
+    fn run(&self, chunk: usize) -> Range<usize> {
+        let (start, padded) =
+            (chunk / RUN * RUN * self.chunk, self.examples.next_multiple_of(GROUP));
+        start.min(padded)..(start + RUN * self.chunk).min(padded)
+    }
+
+    /// Where the values of a panel in a run lie, counted in examples.
+    fn place(&self, run: &Range<usize>, panel: usize) -> usize {
+        self.count() * run.start + panel * run.len()
     }
 
     /// What is listed of some chunks of a run.
@@ -240,9 +254,8 @@ impl Panels {
     pub(crate) fn entries(&self, panel: usize, chunks: Range<usize>) -> Entries<'_> {
         let at = panel * self.chunks;
         let list = &self.list[self.starts[at + chunks.start]..self.starts[at + chunks.end]];
-        let (first, padded) = (self.run_start(chunks.start), self.examples.next_multiple_of(GROUP));
-        let words = self.form.words();
-        let values = &self.values[words * (panel * padded + first)..words * (panel + 1) * padded];
+        let (run, words) = (self.run(chunks.start), self.form.words());
+        let values = &self.values[words * self.place(&run, panel)..][..words * run.len()];
         let values = match self.form {
             Form::Bytes(_) => Values::Bytes(values, &self.table),
             Form::Floats => Values::Floats(cast_slice(values)),
