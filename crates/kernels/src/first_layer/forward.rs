@@ -102,8 +102,9 @@ impl Kernel for Forward<'_> {
                     _ => strip! { 1 2 },
                 }
                 s.call(Outputs {
-                    sums,
+                    sums: sums.as_ptr(),
                     stride,
+                    rows: examples.len(),
                     bias: &bias[at..at + cols],
                     activation,
                     out: out.ptr().wrapping_add(examples.start * out.row_stride() + at),
@@ -201,16 +202,17 @@ unsafe fn add<S: Simd, const NV: usize>(
     }
 }
 
-/// Sums to outputs: a strip of rows, as wide as there are biases.
-struct Outputs<'a> {
-    /// Rows of whole vectors.
-    sums: &'a [f32],
-    stride: usize,
-    bias: &'a [f32],
-    activation: Activation,
-    /// Where the strip of a view lies that has as many rows.
-    out: *mut f32,
-    out_row: usize,
+/// Sums to outputs: rows as wide as there are biases.
+pub(super) struct Outputs<'a> {
+    /// Where a view of so many rows lies.
+    pub(super) sums: *const f32,
+    pub(super) stride: usize,
+    pub(super) rows: usize,
+    pub(super) bias: &'a [f32],
+    pub(super) activation: Activation,
+    /// Where another lies, which may be the same.
+    pub(super) out: *mut f32,
+    pub(super) out_row: usize,
 }
 
 impl Kernel for Outputs<'_> {
@@ -218,21 +220,20 @@ impl Kernel for Outputs<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { sums, stride, bias, activation, out, out_row } = self;
-        for (row, sums) in sums.chunks_exact(stride).enumerate() {
-            let out = out.wrapping_add(row * out_row);
+        let Self { sums, stride, rows, bias, activation, out, out_row } = self;
+        for row in 0..rows {
+            let (sums, out) = (sums.wrapping_add(row * stride), out.wrapping_add(row * out_row));
             for_each_vector(s, bias.len(), |at, mask| {
-                // SAFETY: the sums have whole vectors; biases and outputs have the mask's lanes.
+                // SAFETY: sums, biases and outputs have whole vectors, or the mask's lanes.
                 unsafe {
-                    let z = s.load(sums.as_ptr().add(at));
-                    let (bias, out) = (bias.as_ptr().add(at), out.add(at));
+                    let (sums, bias, out) = (sums.add(at), bias.as_ptr().add(at), out.add(at));
                     match mask {
                         None => {
-                            let z = s.add(z, s.load(bias));
+                            let z = s.add(s.load(sums), s.load(bias));
                             s.store(out, activation.forward_vector(s, z));
                         }
                         Some(mask) => {
-                            let z = s.add(z, s.load_masked(bias, mask));
+                            let z = s.add(s.load_masked(sums, mask), s.load_masked(bias, mask));
                             s.store_masked(out, activation.forward_vector(s, z), mask);
                         }
                     }

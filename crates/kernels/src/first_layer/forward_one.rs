@@ -1,8 +1,9 @@
 //! The forward product of a single example.
 
+use super::forward::Outputs;
 use super::{strips, widest};
 use crate::gemm::step::load_row;
-use crate::panels::{One, OneValues};
+use crate::panels::{One, Values};
 use crate::simd::{Kernel, Simd};
 use crate::view::MatRef;
 use crate::{Activation, Isa};
@@ -46,16 +47,16 @@ impl Kernel for Forward<'_> {
         let Self { x, weights, bias, activation, out } = self;
         for (at, cols) in strips::<S>(weights.cols(), widest(S::REGISTERS, 1)) {
             let weights = weights.col_range(at..at + cols);
-            let (bias, out) = (&bias[at..at + cols], &mut out[at..at + cols]);
+            let sums = &mut out[at..at + cols];
             macro_rules! strip {
                 ($($vectors:literal)*) => {
                     match (cols.div_ceil(S::LANES), cols.is_multiple_of(S::LANES)) {
                         $(
                             ($vectors, true) => {
-                                s.call(Strip::<$vectors, false> { x, weights, bias, activation, out });
+                                s.call(Strip::<$vectors, false> { x, weights, sums });
                             }
                             ($vectors, false) => {
-                                s.call(Strip::<$vectors, true> { x, weights, bias, activation, out });
+                                s.call(Strip::<$vectors, true> { x, weights, sums });
                             }
                         )*
                         _ => unreachable!("a strip of {cols} columns"),
@@ -68,16 +69,17 @@ impl Kernel for Forward<'_> {
                 _ => strip! { 1 2 3 },
             }
         }
+        let out = out.as_mut_ptr();
+        s.call(Outputs { sums: out, stride: 0, rows: 1, bias, activation, out, out_row: 0 });
     }
 }
 
-/// A strip of `NV` vectors of columns; `MASKED` if the last vector is partial.
+/// The sums of a strip of `NV` vectors of columns; `MASKED` if the last vector is partial.
 struct Strip<'a, const NV: usize, const MASKED: bool> {
     x: &'a One,
+    /// The columns of the strip.
     weights: MatRef<'a>,
-    bias: &'a [f32],
-    activation: Activation,
-    out: &'a mut [f32],
+    sums: &'a mut [f32],
 }
 
 impl<const NV: usize, const MASKED: bool> Kernel for Strip<'_, NV, MASKED> {
@@ -85,35 +87,33 @@ impl<const NV: usize, const MASKED: bool> Kernel for Strip<'_, NV, MASKED> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { x, weights, bias, activation, out } = self;
-        let mask = s.first(out.len() - (NV - 1) * S::LANES);
+        let Self { x, weights, sums } = self;
+        let mask = s.first(sums.len() - (NV - 1) * S::LANES);
         let (w, w_row) = (weights.ptr(), weights.row_stride());
-        let mut sums = [s.splat(0.0); NV];
-        // SAFETY: the weights have a row for each feature, of which a strip lies in the view; biases and
-        // outputs have the strip's columns.
+        let mut acc = [s.splat(0.0); NV];
+        // SAFETY: the weights have a row for each feature, of which a strip lies in the view, and there
+        // are as many sums.
         unsafe {
             match x.values() {
-                OneValues::Bytes(words, table) => {
+                Values::Bytes(words, table) => {
                     for (feature, word) in x.list().iter().zip(words) {
                         let row = w.add(*feature as usize * w_row);
-                        add::<S, NV, MASKED>(s, &mut sums, table[*word as usize & 0xff], row, mask);
+                        add::<S, NV, MASKED>(s, &mut acc, table[*word as usize & 0xff], row, mask);
                     }
                 }
-                OneValues::Floats(floats) => {
+                Values::Floats(floats) => {
                     for (feature, x) in x.list().iter().zip(floats) {
                         let row = w.add(*feature as usize * w_row);
-                        add::<S, NV, MASKED>(s, &mut sums, *x, row, mask);
+                        add::<S, NV, MASKED>(s, &mut acc, *x, row, mask);
                     }
                 }
             }
-            let bias = load_row::<S, NV, MASKED>(s, bias.as_ptr(), mask);
-            for v in 0..NV {
-                let y = activation.forward_vector(s, s.add(sums[v], bias[v]));
-                let out = out.as_mut_ptr().add(v * S::LANES);
+            for (v, acc) in acc.iter().enumerate() {
+                let sums = sums.as_mut_ptr().add(v * S::LANES);
                 if MASKED && v + 1 == NV {
-                    s.store_masked(out, y, mask);
+                    s.store_masked(sums, *acc, mask);
                 } else {
-                    s.store(out, y);
+                    s.store(sums, *acc);
                 }
             }
         }

@@ -30,7 +30,6 @@ mod order;
 
 pub use ahead::Ahead;
 pub use one::One;
-pub(crate) use one::OneValues;
 pub use order::FeatureOrder;
 
 use std::ops::Range;
@@ -45,7 +44,7 @@ pub const PANEL: usize = 4;
 
 /// Examples of a chunk. The first layer's products read or write a row of some columns for each
 /// example of a chunk, again and again: so many rows must stay near. A whole number of groups.
-pub(crate) const CHUNK: usize = 128;
+pub const CHUNK: usize = 128;
 
 /// Chunks of a run, from whose first example on the numbers in the lists are counted.
 pub(crate) const RUN: usize = 2;
@@ -140,10 +139,10 @@ pub(crate) struct Entries<'a> {
     pub values: Values<'a>,
 }
 
-/// The values of a panel, four an example, from the first of the run on.
+/// The values of a panel, four an example, from the first of the run on; or those of [`One`] example.
 #[derive(Clone, Copy)]
 pub(crate) enum Values<'a> {
-    /// Words of four bytes, and the [`TABLE`] of what bytes stand for.
+    /// Words of a panel's four bytes or of one byte, and the [`TABLE`] of what bytes stand for.
     Bytes(&'a [u32], &'a [f32]),
     Floats(&'a [f32]),
 }

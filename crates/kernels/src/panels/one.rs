@@ -2,7 +2,7 @@
 
 use bytemuck::cast_slice;
 
-use super::{Data, FeatureOrder, Form, PANEL};
+use super::{Data, FeatureOrder, Form, PANEL, Values};
 use crate::Isa;
 use crate::aligned::{Aligned, Arena};
 use crate::simd::{Kernel, Simd};
@@ -68,20 +68,14 @@ impl One {
         &self.list[..self.len]
     }
 
-    /// Their values: words, and the floats that words stand for; or floats.
-    pub(crate) fn values(&self) -> OneValues<'_> {
+    /// Their values, one a feature: a byte a word, or a float.
+    pub(crate) fn values(&self) -> Values<'_> {
         let values = &self.values[..self.len];
         match self.form {
-            Form::Bytes(_) => OneValues::Bytes(values, &self.table),
-            Form::Floats => OneValues::Floats(cast_slice(values)),
+            Form::Bytes(_) => Values::Bytes(values, &self.table),
+            Form::Floats => Values::Floats(cast_slice(values)),
         }
     }
-}
-
-/// The values of an example that are not zero.
-pub(crate) enum OneValues<'a> {
-    Bytes(&'a [u32], &'a [f32]),
-    Floats(&'a [f32]),
 }
 
 struct FillBytes<'a> {
