@@ -40,7 +40,7 @@ mod stream;
 mod summary;
 mod weights_hash;
 
-pub use engine::{Phase, Profile, infer::Row};
+pub use engine::{Phase, Profile, forward::Row};
 pub use error::Error;
 pub use fit::{Fit, Progress};
 pub use history::{EpochReport, Evaluation, History};

@@ -1,8 +1,11 @@
 //! Predictions without allocation: one by one, or many at a time.
 
-use dataset::{Examples, FeaturesView};
+use dataset::Examples;
+use kernels::panels::Form;
 
-use crate::engine::infer::{ForwardOne, Row, Team, Weights};
+use crate::engine::forward::{ForwardOne, Row, Weights};
+use crate::engine::gather::Reading;
+use crate::engine::infer::Team;
 use crate::engine::network::Network;
 use crate::{Error, Parameters};
 
@@ -13,22 +16,23 @@ pub struct Predictor {
     network: Network,
     weights: Weights,
     forward: ForwardOne,
-    /// Whether examples are of bytes, and the numbers of one.
-    kind: (bool, usize),
+    /// How it reads examples, in whatever shape their numbers come.
+    reading: Reading,
     /// For many at a time, once there have been any.
     team: Option<Team>,
 }
 
 impl Predictor {
     pub(crate) fn new(network: &Network, parameters: &Parameters, examples: &Examples<'_>) -> Self {
-        let weights = Weights::whole(parameters, examples);
-        let forward = ForwardOne::new(network, examples);
-        let (kind, network) = (kind(examples), network.clone());
-        let mut predictor = Self { network, weights, forward, kind, team: None };
+        let reading = Reading::of(examples);
+        let weights = Weights::whole(parameters, reading);
+        let forward = ForwardOne::new(network, reading);
+        let mut predictor =
+            Self { network: network.clone(), weights, forward, reading, team: None };
         // Plans are made, and their memory allocated, by the first prediction: make it here.
-        match kind {
-            (true, width) => predictor.predict(Row::Bytes(&vec![0; width])),
-            (false, width) => predictor.predict(Row::Floats(&vec![0.0; width])),
+        match reading.form {
+            Form::Bytes(_) => predictor.predict(Row::Bytes(&vec![0; examples.width()])),
+            Form::Floats => predictor.predict(Row::Floats(&vec![0.0; examples.width()])),
         };
         predictor
     }
@@ -53,15 +57,13 @@ impl Predictor {
         examples: Examples<'_>,
         outputs: &mut [f32],
     ) -> Result<(), Error> {
-        let name = |(bytes, width): (bool, usize)| {
-            format!("{width} {}", if bytes { "bytes" } else { "floats" })
-        };
-        if kind(&examples) != self.kind {
+        let found = Reading::of(&examples);
+        if kind(found) != kind(self.reading) {
             return Err(Error::Mismatch(format!(
                 "the predictor takes examples of {}, and these have {}: make a predictor for examples \
                  like these",
-                name(self.kind),
-                name(kind(&examples))
+                kind(self.reading),
+                kind(found)
             )));
         }
         let needed = examples.len() * self.network.classes();
@@ -73,13 +75,15 @@ impl Predictor {
                 self.network.classes()
             )));
         }
-        let Self { network, weights, team, .. } = self;
-        team.get_or_insert_with(|| Team::new(network, weights.in_strips()))
+        let Self { network, weights, reading, team, .. } = self;
+        team.get_or_insert_with(|| Team::new(network, *reading, weights.in_strips()))
             .predict(examples, outputs);
         Ok(())
     }
 }
 
-fn kind(examples: &Examples<'_>) -> (bool, usize) {
-    (matches!(examples.features(), FeaturesView::U8(_)), examples.width())
+/// The numbers of an example, in words.
+fn kind(reading: Reading) -> String {
+    let numbers = if reading.form == Form::Floats { "floats" } else { "bytes" };
+    format!("{} {numbers}", reading.order.features())
 }

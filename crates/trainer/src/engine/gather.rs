@@ -4,7 +4,7 @@
 //! to the other from a far cache in more time than listing it again.
 
 use dataset::{Examples, FeaturesView};
-use kernels::panels::{Ahead, Data, FeatureOrder, Form, Panels};
+use kernels::panels::{Ahead, Data, FeatureOrder, Form, PANEL, Panels};
 use kernels::{Arena, Isa};
 
 use super::BYTE_SCALE;
@@ -27,8 +27,8 @@ pub(crate) struct Batch {
 }
 
 impl Gather {
-    pub(crate) fn new(arena: &mut Arena, examples: &Examples<'_>, batch_size: usize) -> Self {
-        let (form, order) = (form(examples), feature_order(examples));
+    pub(crate) fn new(arena: &mut Arena, reading: Reading, batch_size: usize) -> Self {
+        let Reading { form, order } = reading;
         let mut batch = || Batch {
             panels: Panels::with_capacity(arena, form, order, batch_size),
             labels: Vec::with_capacity(batch_size),
@@ -75,19 +75,30 @@ pub(crate) fn ahead<'a>(examples: &Examples<'a>, rows: &'a [u32], times: usize) 
     }
 }
 
-/// The order in which the first layer reads the features, and keeps its weights: patches of pixels,
-/// where the examples are images of bytes.
-pub(crate) fn feature_order(examples: &Examples<'_>) -> FeatureOrder {
-    match (examples.features(), examples.shape()) {
-        (FeaturesView::U8(_), &[height, width]) => FeatureOrder::of_image(height, width),
-        _ => FeatureOrder::as_given(examples.width()),
-    }
+/// How the first layer reads examples: what their features are, and in which order it keeps its weights.
+/// Two data sets of the same numbers may have two orders; weights and lists must be of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) form: Form,
+    pub(crate) order: FeatureOrder,
 }
 
-/// What batches of these examples are made of.
-pub(crate) fn form(examples: &Examples<'_>) -> Form {
-    match examples.features() {
-        FeaturesView::U8(_) => Form::Bytes(BYTE_SCALE),
-        FeaturesView::F32(_) => Form::Floats,
+impl Reading {
+    /// For examples like these: patches of pixels, where they are images of bytes.
+    pub(crate) fn of(examples: &Examples<'_>) -> Self {
+        let as_given = FeatureOrder::as_given(examples.width());
+        match (examples.features(), examples.shape()) {
+            (FeaturesView::U8(_), &[height, width]) => {
+                let order = FeatureOrder::of_image(height, width);
+                Self { form: Form::Bytes(BYTE_SCALE), order }
+            }
+            (FeaturesView::U8(_), _) => Self { form: Form::Bytes(BYTE_SCALE), order: as_given },
+            (FeaturesView::F32(_), _) => Self { form: Form::Floats, order: as_given },
+        }
+    }
+
+    /// Panels of an example.
+    pub(crate) fn panels(self) -> usize {
+        self.order.features().div_ceil(PANEL)
     }
 }

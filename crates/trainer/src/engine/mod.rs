@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Between arriving at a barrier and waiting there a thread does what concerns it alone: at the
-//! first it copies the rows of the next batch, at the second it lists their features.
+//! first it reads the next batch.
 //!
 //! The first layer holds nearly all parameters. Cut by columns, its weights and their state never
 //! leave the core that owns them: what crosses between cores is the hidden activations (W2: 256 KiB
@@ -25,6 +25,7 @@
 //! threads.
 
 pub(crate) mod barrier;
+pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod infer;
 pub(crate) mod network;
@@ -34,6 +35,7 @@ mod shares;
 mod step;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use profile::{Phase, Profile};
 

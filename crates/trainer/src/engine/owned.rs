@@ -5,14 +5,14 @@ use std::sync::{Mutex, RwLock};
 
 use dataset::Examples;
 use kernels::gemm::{Products, share};
-use kernels::panels::PANEL;
 use kernels::{Arena, Isa, first_layer};
 
-use super::gather::{self, Gather};
+use super::gather::{Gather, Reading};
 use super::network::Network;
 use super::profile::Stopwatch;
 use super::shares::{Activations, Biases, Columns, QUANTUM, Rows, stride};
 use super::step::{self, Own, Shared};
+use super::update;
 use crate::Parameters;
 use crate::optimizer::State;
 
@@ -61,17 +61,16 @@ impl Owned {
             losses: Vec::with_capacity(most),
             correct: 0,
         };
-        let order = gather::feature_order(examples);
+        let reading = Reading::of(examples);
         let widest = widths[1..].iter().copied().max().unwrap_or(0);
-        let panels = examples.width().div_ceil(PANEL);
         let own = Own {
             index,
             isa: Isa::best(),
-            columns: Columns::load(arena, parameters, state, order, index, threads),
-            gather: Gather::new(arena, examples, batch_size),
-            gradient: arena.zeros(step::GRADIENT_UNITS * stride(widest)),
+            columns: Columns::load(arena, parameters, state, reading.order, index, threads),
+            gather: Gather::new(arena, reading, batch_size),
+            gradient: arena.zeros(update::GRADIENT_UNITS * stride(widest)),
             block_gradient: arena.zeros(batch_size * first_layer::STRIP),
-            sums: arena.zeros(first_layer::sums(panels, batch_size)),
+            sums: arena.zeros(first_layer::sums(reading.panels(), batch_size)),
             products: Products::new(Isa::best()),
             watch: Stopwatch::start(),
         };

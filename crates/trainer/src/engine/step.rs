@@ -1,20 +1,15 @@
-//! One thread's part of a step: its phases between two barriers.
+//! One thread's part of a step: what it works on, and its first phase, between two barriers.
 
 use std::ops::Range;
 use std::sync::RwLock;
 
 use kernels::gemm::{Epilogue, Products, Start, share};
-use kernels::panels::Ahead;
-use kernels::{Aligned, Isa, MatMut, MatRef, Targets, Update, first_layer, loss};
+use kernels::{Aligned, Isa, Targets, Update, first_layer, loss};
 
-use super::gather::{self, Gather};
+use super::gather::Gather;
 use super::network::{Head, Network};
 use super::profile::{Phase, Stopwatch};
 use super::shares::{Activations, Biases, Columns, Rows, read, stride, write};
-
-/// Units of a later layer whose weight gradient is computed, and applied, at a time: few enough for
-/// the gradient to stay in the first-level cache.
-pub(crate) const GRADIENT_UNITS: usize = 32;
 
 /// What the threads of a team share. Each value has one writer at a time; see `read`.
 #[derive(Debug)]
@@ -84,7 +79,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.shared.examples.len()
     }
 
@@ -94,7 +89,7 @@ impl Step<'_> {
     }
 
     /// The numbers of own blocks of columns, in the order of this step.
-    fn blocks(&self, own: &Own) -> impl Iterator<Item = usize> + use<> {
+    pub(super) fn blocks(&self, own: &Own) -> impl Iterator<Item = usize> + use<> {
         let (count, backwards) = (own.columns.blocks.len(), self.number % 2 == 1);
         (0..count).map(move |i| if backwards { count - 1 - i } else { i })
     }
@@ -108,7 +103,7 @@ impl Step<'_> {
 
     /// The first layer's outputs in a block of own columns, for all examples of the batch that is
     /// coming.
-    fn forward_block(&self, own: &mut Own, block: usize) {
+    pub(super) fn forward_block(&self, own: &mut Own, block: usize) {
         let mut out = write(&self.shared.first_outputs[own.index]);
         let block = &own.columns.blocks[block];
         first_layer::forward(
@@ -239,154 +234,6 @@ impl Step<'_> {
         }
     }
 
-    /// Second phase: the gradient and update of own parameters; each block of the first layer's goes
-    /// on to the outputs of the `next` batch while it is near. Nothing that others still read is
-    /// written: no barrier is needed in between.
-    pub(crate) fn update(&self, own: &mut Own, next: Option<&Step<'_>>) {
-        for l in 1..self.network.depth() {
-            if l > 1 {
-                let rows = read(&self.shared.rows[l - 1][own.index]).range.len();
-                self.update_rows(own, l, 0..rows);
-            }
-            if l % self.threads() == own.index {
-                self.update_biases(own, l);
-            }
-        }
-        own.watch.lap(Phase::Update);
-        let blocks = self.blocks(own);
-        // The batch after the next sets out from memory during the last block; its rows are read when
-        // the step is over. Earlier, they would be gone from the second-level cache until then.
-        let rows = std::mem::take(&mut own.gather.announced);
-        let mut ahead = gather::ahead(&self.data, &rows, own.columns.touched.len());
-        let mut left = own.columns.blocks.len();
-        for block in blocks {
-            left -= 1;
-            self.first_gradient(own, block);
-            own.watch.lap(Phase::Backward);
-            if self.network.depth() > 1 {
-                self.update_rows(own, 1, own.columns.blocks[block].range.clone());
-            }
-            let ahead = if left == 0 { &mut ahead } else { &mut Ahead::nothing() };
-            self.update_block(own, block, ahead);
-            own.watch.lap(Phase::Update);
-            if let Some(next) = next {
-                next.forward_block(own, block);
-            }
-        }
-        own.gather.announced = rows;
-        for rows in &self.shared.rows {
-            write(&rows[own.index]).refresh_weights(own.isa);
-        }
-        own.watch.lap(Phase::Update);
-    }
-
-    /// Gradient with respect to the first layer's sums in a block of own columns, for all examples.
-    fn first_gradient(&self, own: &mut Own, block: usize) {
-        let activation = self.network.activation(0);
-        let outputs = read(&self.shared.first_outputs[own.index]);
-        let cols = own.columns.blocks[block].range.clone();
-        let width = stride(cols.len());
-        for t in 0..self.threads() {
-            let rows = self.examples(t);
-            if rows.is_empty() {
-                continue;
-            }
-            let theirs = read(&self.shared.examples[t]);
-            let target = &mut own.block_gradient[rows.start * width..rows.end * width];
-            if self.network.depth() == 1 {
-                let (source, first) = (&theirs.gradients[0], own.columns.range.start);
-                for (r, row) in target.chunks_exact_mut(width).enumerate() {
-                    let from = &source.values[r * source.stride + first..][cols.clone()];
-                    row[..cols.len()].copy_from_slice(from);
-                }
-                continue;
-            }
-            let second = read(&self.shared.rows[0][own.index]);
-            let outputs = outputs.view(self.len).row_range(rows.clone()).col_range(cols.clone());
-            own.products.run(
-                theirs.gradients[1].view(rows.len()),
-                second.transposed.view().col_range(cols.clone()),
-                MatMut::with_stride(target, rows.len(), cols.len(), width),
-                Start::Zero,
-                Epilogue::ActivationGradient(outputs, activation),
-            );
-        }
-    }
-
-    fn update_block(&self, own: &mut Own, block: usize, ahead: &mut Ahead<'_>) {
-        let block = &mut own.columns.blocks[block];
-        let (cols, width) = (block.range.len(), block.weights.stride);
-        let gradient = MatRef::with_strides(&own.block_gradient, self.len, cols, width, 1);
-        let sums = &mut own.gradient[..block.biases.stride];
-        add_rows(&mut own.products, gradient, Start::Zero, sums);
-        block.biases.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
-        let [values, first, second] = block.weights.views_mut();
-        let touched = &mut own.columns.touched;
-        let weights = first_layer::Weights { values, first, second, touched, sums: &mut own.sums };
-        first_layer::update(
-            own.isa,
-            &own.gather.current.panels,
-            gradient,
-            &self.rule,
-            weights,
-            ahead,
-        );
-    }
-
-    /// Some of the own rows of layer `l`'s weights, for some units at a time.
-    fn update_rows(&self, own: &mut Own, l: usize, rows: Range<usize>) {
-        let mut share = write(&self.shared.rows[l - 1][own.index]);
-        let (share, width) = (&mut *share, stride(rows.len()));
-        if rows.is_empty() {
-            return;
-        }
-        let mut unit = 0;
-        while unit < share.transposed.rows {
-            let units = unit..share.transposed.rows.min(unit + GRADIENT_UNITS);
-            let gradient = &mut own.gradient[..units.len() * width];
-            let mut start = Start::Zero;
-            for t in 0..self.threads() {
-                let examples = self.examples(t);
-                if examples.is_empty() {
-                    continue;
-                }
-                let theirs = read(&self.shared.examples[t]);
-                let above = theirs.gradients[l].view(examples.len()).col_range(units.clone()).t();
-                let c = MatMut::with_stride(gradient, units.len(), rows.len(), width);
-                if l == 1 {
-                    let inputs = read(&self.shared.first_outputs[own.index]);
-                    let inputs = inputs.view(self.len).row_range(examples).col_range(rows.clone());
-                    own.products.run(above, inputs, c, start, Epilogue::Store);
-                } else {
-                    let inputs = theirs.outputs[l - 2].view(examples.len());
-                    let first = share.range.start;
-                    let inputs = inputs.col_range(first + rows.start..first + rows.end);
-                    own.products.run(above, inputs, c, start, Epilogue::Store);
-                }
-                start = Start::FromC;
-            }
-            share.transposed.apply(own.isa, &self.rule, unit, rows.clone(), gradient);
-            unit = units.end;
-        }
-    }
-
-    fn update_biases(&self, own: &mut Own, l: usize) {
-        let mut biases = write(&self.shared.biases[l - 1]);
-        let sums = &mut own.gradient[..biases.0.stride];
-        let mut start = Start::Zero;
-        for t in 0..self.threads() {
-            let examples = self.examples(t);
-            if examples.is_empty() {
-                continue;
-            }
-            let theirs = read(&self.shared.examples[t]);
-            let gradient = theirs.gradients[l].view(examples.len());
-            add_rows(&mut own.products, gradient, start, sums);
-            start = Start::FromC;
-        }
-        biases.0.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
-    }
-
     fn first_blocks(&self) -> impl Iterator<Item = (&RwLock<Activations>, Range<usize>)> {
         let (units, threads) = (self.network.widths[1], self.threads());
         self.shared
@@ -395,11 +242,4 @@ impl Step<'_> {
             .enumerate()
             .map(move |(t, block)| (block, share(units, super::shares::QUANTUM, t, threads)))
     }
-}
-
-/// Sums the rows of a matrix, in order: the product of a row of ones with it.
-fn add_rows(products: &mut Products, matrix: MatRef<'_>, start: Start, sums: &mut [f32]) {
-    let ones = MatRef::with_strides(&[1.0], 1, matrix.rows(), 0, 0);
-    let sums = MatMut::new(&mut sums[..matrix.cols()], 1, matrix.cols());
-    products.run(ones, matrix, sums, start, Epilogue::Store);
 }

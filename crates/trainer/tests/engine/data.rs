@@ -28,7 +28,7 @@ pub enum Labels {
 pub struct Data {
     pub features: Features,
     pub labels: Labels,
-    pub shape: [usize; 1],
+    pub shape: Vec<usize>,
 }
 
 impl Data {
@@ -39,14 +39,19 @@ impl Data {
             if h & 1 == 0 { 0 } else { (h >> 56) as u8 }
         };
         let features = Features::Bytes((0..len * width).map(pixel).collect());
-        Self { features, labels: labels(len, classes, seed), shape: [width] }
+        Self { features, labels: labels(len, classes, seed), shape: vec![width] }
+    }
+
+    /// The same pixels as images, which have another order of their features inside.
+    pub fn images(len: usize, size: [usize; 2], classes: usize, seed: u64) -> Self {
+        Self { shape: size.to_vec(), ..Self::bytes(len, size[0] * size[1], classes, seed) }
     }
 
     /// Numbers from -1 to 1, every fifth of them zero; labels at random.
     pub fn floats(len: usize, width: usize, classes: usize, seed: u64) -> Self {
         let number = |i| if i % 5 == 3 { 0.0 } else { signed(seed ^ 0xf10a, i) as f32 };
         let features = Features::Floats((0..len * width).map(number).collect());
-        Self { features, labels: labels(len, classes, seed), shape: [width] }
+        Self { features, labels: labels(len, classes, seed), shape: vec![width] }
     }
 
     pub fn examples(&self) -> Examples<'_> {
@@ -82,7 +87,7 @@ impl Data {
         fn rows<T: Copy>(v: &[T], width: usize, order: &[u32]) -> Vec<T> {
             order.iter().flat_map(|&i| &v[i as usize * width..][..width]).copied().collect()
         }
-        let width = self.shape[0];
+        let width = self.shape.iter().product();
         Self {
             features: match &self.features {
                 Features::Bytes(v) => Features::Bytes(rows(v, width, order)),
@@ -92,7 +97,7 @@ impl Data {
                 Labels::U8(v) => Labels::U8(rows(v, 1, order)),
                 Labels::U16(v) => Labels::U16(rows(v, 1, order)),
             },
-            shape: self.shape,
+            shape: self.shape.clone(),
         }
     }
 }

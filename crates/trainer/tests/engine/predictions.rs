@@ -1,5 +1,6 @@
 //! Evaluation, prediction and the predictor agree with each other and with the textbook.
 
+use dataset::Examples;
 use trainer::{Activation, Error, Fit, Loss, Model, Optimizer, Row};
 
 use crate::data::{Data, Features, classifier, model};
@@ -19,7 +20,11 @@ fn naive(
 #[test]
 fn outputs_and_losses_are_those_of_the_textbook() {
     // More examples than are computed at a time, not a multiple of any block.
-    let data = [Data::bytes(277, 45, 11, 1), Data::floats(277, 45, 11, 2)];
+    let data = [
+        Data::bytes(277, 48, 11, 1),
+        Data::images(277, [6, 8], 11, 1),
+        Data::floats(277, 48, 11, 2),
+    ];
     for (i, hidden) in [Activation::Relu, Activation::Sigmoid, Activation::Tanh, Activation::Elu]
         .into_iter()
         .enumerate()
@@ -31,8 +36,8 @@ fn outputs_and_losses_are_those_of_the_textbook() {
             (Activation::Sigmoid, Loss::MeanSquaredError),
             (Activation::Relu, Loss::MeanSquaredError),
         ] {
-            let widths = [&[45, 11][..], &[45, 33, 11], &[45, 20, 130, 11]][i % 3];
-            let data = &data[i % 2];
+            let widths = [&[48, 11][..], &[48, 33, 11], &[48, 20, 130, 11]][i % 3];
+            let data = &data[(i + usize::from(loss == Loss::MeanSquaredError)) % 3];
             let mut model = model(widths, hidden, output, Optimizer::adam(), loss);
             // Weights that no longer are the initial ones, biases that are not zero.
             model.fit(data.examples(), &Fit::default()).unwrap();
@@ -41,7 +46,7 @@ fn outputs_and_losses_are_those_of_the_textbook() {
 
             let outputs = model.predict(data.examples()).unwrap();
             assert_eq!(outputs.len(), data.len() * 11);
-            for (found, example) in outputs.chunks(11).zip(inputs.chunks(45)) {
+            for (found, example) in outputs.chunks(11).zip(inputs.chunks(48)) {
                 for (found, expected) in found.iter().zip(naive.outputs(&parameters, example)) {
                     let off = (f64::from(*found) - expected).abs();
                     assert!(off < 2e-6, "{widths:?} {output:?}: {found} for {expected}");
@@ -62,14 +67,24 @@ fn the_predictor_has_the_bits_of_predict() {
     // 1100 inputs of a hidden layer: a sum that the products cut into blocks.
     for widths in [&[45, 10][..], &[45, 512, 10], &[48, 40, 7, 1], &[48, 1100, 33, 300]] {
         let (inputs, classes) = (widths[0], widths[widths.len() - 1]);
-        for data in [Data::bytes(133, inputs, classes, 1), Data::floats(133, inputs, classes, 2)] {
+        // Images of 3 x 15 and 4 x 12: in the order of their pixels, and in patches.
+        let size = if inputs == 45 { [3, 15] } else { [4, 12] };
+        for data in [
+            Data::bytes(133, inputs, classes, 1),
+            Data::images(133, size, classes, 1),
+            Data::floats(133, inputs, classes, 2),
+        ] {
             let model = classifier(widths, Optimizer::adam());
             let outputs = model.predict(data.examples()).unwrap();
             let mut predictor = model.predictor(&data.examples()).unwrap();
-            for _ in 0..2 {
+            // In which shape the numbers of an example come does not matter any more.
+            let examples = data.examples();
+            let shape = [inputs];
+            let flat = Examples::new(examples.features(), examples.labels(), &shape);
+            for examples in [flat, examples, flat] {
                 let mut all = vec![f32::NAN; outputs.len()];
-                predictor.predict_all(data.examples(), &mut all).unwrap();
-                assert_eq!(all, outputs, "{widths:?}");
+                predictor.predict_all(examples, &mut all).unwrap();
+                assert_eq!(all, outputs, "{widths:?}, {:?} as {:?}", data.shape, examples.shape());
             }
             for (i, expected) in outputs.chunks(classes).enumerate() {
                 let row = match &data.features {
