@@ -3,11 +3,16 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
-/// Looks at the counter before the first yield. A step's phases are tens of microseconds long and
-/// nearly equal, so the others are usually here within that time.
-const SPINS: usize = 4_000;
-/// Yields before the thread sleeps: what lets more threads than processors make progress.
+/// How long a thread looks whether the others are there before it sleeps. A step's phases are tens of
+/// microseconds long and nearly equal, so they usually are within that time. If not, one of them has no
+/// processor, or waits for this thread's: the system does not move a thread that runs or yields to an idle
+/// processor for tens of milliseconds, and one that wakes up at once.
+const SPIN: Duration = Duration::from_micros(30);
+/// Looks between two looks at the clock.
+const LOOKS: usize = 64;
+/// Yields before the thread sleeps, with more threads than processors: what lets all make progress.
 const YIELDS: usize = 200;
 
 /// A thread of the team panicked: there is nobody to wait for.
@@ -19,11 +24,12 @@ pub(crate) struct Broken;
 #[must_use]
 pub(crate) struct Arrival(usize);
 
-/// A barrier that spins, then yields, then sleeps, and that a panicking thread breaks.
+/// A barrier that spins, or yields where threads are many, then sleeps, and that a panicking thread breaks.
 #[derive(Debug)]
 pub(crate) struct Barrier {
     threads: usize,
-    spins: usize,
+    /// Whether there are more threads than processors.
+    crowded: bool,
     arrived: AtomicUsize,
     generation: AtomicUsize,
     broken: AtomicBool,
@@ -37,8 +43,7 @@ impl Barrier {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         Self {
             threads,
-            // With more threads than processors, who spins keeps away whom it waits for.
-            spins: if threads <= processors { SPINS } else { 0 },
+            crowded: threads > processors,
             arrived: AtomicUsize::new(0),
             generation: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
@@ -65,17 +70,24 @@ impl Barrier {
             self.generation.load(Ordering::Acquire) != generation
                 || self.broken.load(Ordering::Acquire)
         };
-        for _ in 0..self.spins {
-            if passed() {
-                return self.check();
+        if self.crowded {
+            // Who spins keeps away whom it waits for.
+            for _ in 0..YIELDS {
+                if passed() {
+                    return self.check();
+                }
+                thread::yield_now();
             }
-            std::hint::spin_loop();
-        }
-        for _ in 0..YIELDS {
-            if passed() {
-                return self.check();
+        } else {
+            let start = Instant::now();
+            while start.elapsed() < SPIN {
+                for _ in 0..LOOKS {
+                    if passed() {
+                        return self.check();
+                    }
+                    std::hint::spin_loop();
+                }
             }
-            thread::yield_now();
         }
         let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         *sleepers += 1;
