@@ -11,6 +11,7 @@ mod inverse_sqrt;
 pub mod isa;
 pub mod loss;
 mod math;
+pub mod narrow;
 pub mod optimizer;
 pub mod panels;
 pub mod peak;

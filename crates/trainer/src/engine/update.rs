@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use kernels::gemm::{Epilogue, Products, Start};
+use kernels::narrow::{self, Gradients, Narrow};
 use kernels::panels::Ahead;
 use kernels::{MatMut, MatRef, first_layer};
 
@@ -39,10 +40,10 @@ impl Step<'_> {
         let mut left = own.columns.blocks.len();
         for block in blocks {
             left -= 1;
-            self.first_gradient(own, block);
-            own.watch.lap(Phase::Backward);
-            if self.network.depth() > 1 {
-                self.update_rows(own, 1, own.columns.blocks[block].range.clone());
+            if self.network.depth() > 1 && self.network.widths[2] <= narrow::widest(own.isa) {
+                self.through_narrow(own, block);
+            } else {
+                self.through_products(own, block);
             }
             let ahead = if left == 0 { &mut ahead } else { &mut Ahead::nothing() };
             self.update_block(own, block, ahead);
@@ -56,6 +57,59 @@ impl Step<'_> {
             write(&rows[own.index]).refresh_weights(own.isa);
         }
         own.watch.lap(Phase::Update);
+    }
+
+    /// From the sums of a narrow second layer down to the first's in a block of own columns, for all
+    /// examples; with the update of the second layer's own rows and the first's biases.
+    fn through_narrow(&self, own: &mut Own, block: usize) {
+        let activation = self.network.activation(0);
+        let outputs = read(&self.shared.first_outputs[own.index]);
+        let mut second = write(&self.shared.rows[0][own.index]);
+        let cols = own.columns.blocks[block].range.clone();
+        let (width, units) = (stride(cols.len()), second.transposed.rows);
+        let (rows, biases) = own.gradient.split_at_mut(units * width);
+        let biases = &mut biases[..width];
+        let mut start = Start::Zero;
+        for t in 0..self.threads() {
+            let examples = self.examples(t);
+            if examples.is_empty() {
+                continue;
+            }
+            let theirs = read(&self.shared.examples[t]);
+            let below = &mut own.block_gradient[examples.start * width..examples.end * width];
+            let len = examples.len();
+            let layer = Narrow {
+                above: theirs.gradients[1].view(len),
+                weights: second.transposed.view().col_range(cols.clone()),
+                outputs: outputs.view(self.len).row_range(examples).col_range(cols.clone()),
+                activation,
+            };
+            let gradients = Gradients {
+                below: MatMut::with_stride(below, len, cols.len(), width),
+                weights: MatMut::with_stride(rows, units, cols.len(), width),
+                biases: &mut biases[..cols.len()],
+            };
+            narrow::backward(own.isa, layer, start, gradients);
+            start = Start::FromC;
+        }
+        own.watch.lap(Phase::Backward);
+        own.columns.blocks[block].biases.apply(own.isa, &self.rule, 0, 0..width, biases);
+        second.transposed.apply(own.isa, &self.rule, 0, cols, rows);
+    }
+
+    /// The same as products, for a second layer of any width, or none.
+    fn through_products(&self, own: &mut Own, block: usize) {
+        self.first_gradient(own, block);
+        own.watch.lap(Phase::Backward);
+        if self.network.depth() > 1 {
+            self.update_rows(own, 1, own.columns.blocks[block].range.clone());
+        }
+        let block = &mut own.columns.blocks[block];
+        let (cols, width) = (block.range.len(), block.weights.stride);
+        let gradient = MatRef::with_strides(&own.block_gradient, self.len, cols, width, 1);
+        let sums = &mut own.gradient[..block.biases.stride];
+        add_rows(&mut own.products, gradient, Start::Zero, sums);
+        block.biases.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
     }
 
     /// Gradient with respect to the first layer's sums in a block of own columns, for all examples.
@@ -95,9 +149,6 @@ impl Step<'_> {
         let block = &mut own.columns.blocks[block];
         let (cols, width) = (block.range.len(), block.weights.stride);
         let gradient = MatRef::with_strides(&own.block_gradient, self.len, cols, width, 1);
-        let sums = &mut own.gradient[..block.biases.stride];
-        add_rows(&mut own.products, gradient, Start::Zero, sums);
-        block.biases.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
         let [values, first, second] = block.weights.views_mut();
         let touched = &mut own.columns.touched;
         let weights = first_layer::Weights { values, first, second, touched, sums: &mut own.sums };

@@ -1,0 +1,188 @@
+//! The way back through a narrow layer: against the naive twins, and against the products of which it
+//! is made: not a bit may differ.
+
+mod common;
+
+use std::ops::Range;
+
+use common::matrix::Layout::Rows;
+use common::matrix::{Matrix, Output};
+use common::{EPS, Guarded, Random, assert_near, bits, same_on_avx2_and_avx512};
+use kernels::gemm::{Epilogue, Products, Start};
+use kernels::narrow::{self, Gradients, Narrow, widest};
+use kernels::{Activation, Isa, MatRef, reference};
+
+/// `[examples, units of the narrow layer, units below]`.
+#[cfg(miri)]
+const SHAPES: [[usize; 3]; 3] = [[3, 1, 5], [2, 4, 4], [5, 5, 9]];
+#[cfg(not(miri))]
+const SHAPES: [[usize; 3]; 9] = [
+    [1, 1, 1],
+    [9, 2, 33],
+    [16, 3, 16],
+    [31, 5, 8],
+    [64, 6, 47],
+    [7, 9, 64],
+    [128, 10, 96],
+    [50, 11, 23],
+    [33, 12, 80],
+];
+
+/// The instruction sets for which a layer of so many units is narrow.
+fn sets(units: usize) -> impl Iterator<Item = Isa> {
+    Isa::available().into_iter().filter(move |isa| units <= widest(*isa))
+}
+
+struct Case {
+    above: Matrix,
+    weights: Matrix,
+    outputs: Matrix,
+    activation: Activation,
+}
+
+/// `[below, weights, biases]`
+type Found = [Vec<f32>; 3];
+
+impl Case {
+    fn new(random: &mut Random, [examples, units, below]: [usize; 3]) -> Self {
+        let outputs = Matrix::random(random, examples, below);
+        let activation = Activation::ALL[random.below(5)];
+        let above = Matrix::random(random, examples, units);
+        Self { above, weights: Matrix::random(random, units, below), outputs, activation }
+    }
+
+    fn examples(&self) -> usize {
+        self.above.rows
+    }
+
+    /// The examples some at a time, in memory with canaries, and nothing of which is read before it is
+    /// written.
+    fn run(&self, isa: Isa, parts: &[Range<usize>]) -> Found {
+        let (units, below) = (self.weights.rows, self.weights.cols);
+        let [above, weights, outputs] = [&self.above, &self.weights, &self.outputs];
+        let stored = [above.stored(Rows(3)), weights.stored(Rows(2)), outputs.stored(Rows(1))];
+        let mut gradient = Output::nan(units, below, 5);
+        let mut biases = Guarded::nan(below, 1);
+        let mut all = Vec::new();
+        let mut start = Start::Zero;
+        for part in parts {
+            let mut gradient_below = Output::nan(part.len(), below, 2);
+            let narrow = Narrow {
+                above: stored[0].view().row_range(part.clone()),
+                weights: stored[1].view(),
+                outputs: stored[2].view().row_range(part.clone()),
+                activation: self.activation,
+            };
+            let gradients = Gradients {
+                below: gradient_below.view(),
+                weights: gradient.view(),
+                biases: biases.get(),
+            };
+            narrow::backward(isa, narrow, start, gradients);
+            all.extend(gradient_below.done("gradient below"));
+            start = Start::FromC;
+        }
+        [all, gradient.done("gradient of weights"), biases.done("gradient of biases")]
+    }
+
+    fn whole(&self, isa: Isa) -> Found {
+        let all = 0..self.examples();
+        self.run(isa, &[all])
+    }
+
+    /// The three as products.
+    fn products(&self, isa: Isa) -> Found {
+        let (units, below) = (self.weights.rows, self.weights.cols);
+        let stored = [&self.above, &self.weights, &self.outputs].map(|x| x.stored(Rows(0)));
+        let [above, weights, outputs] = [0, 1, 2].map(|i| stored[i].view());
+        let mut products = Products::new(isa);
+        let mut run = |a: MatRef<'_>, b, rows, epilogue: Epilogue<'_>| {
+            let mut c = Output::nan(rows, below, 0);
+            products.run(a, b, c.view(), Start::Zero, epilogue);
+            Matrix { rows, cols: below, values: c.done("product") }
+        };
+        let epilogue = Epilogue::ActivationGradient(outputs, self.activation);
+        let gradient_below = run(above, weights, self.examples(), epilogue);
+        let gradient = run(above.t(), outputs, units, Epilogue::Store);
+        let ones = MatRef::with_strides(&[1.0], 1, self.examples(), 0, 0);
+        let biases = run(ones, gradient_below.stored(Rows(0)).view(), 1, Epilogue::Store);
+        [gradient_below.values, gradient.values, biases.values]
+    }
+}
+
+#[test]
+fn gradients_are_those_of_the_textbook() {
+    let mut random = Random(51);
+    for shape in SHAPES {
+        let case = Case::new(&mut random, shape);
+        let [examples, units, below] = shape;
+        let twins = [&case.above, &case.weights, &case.outputs].map(Matrix::twin);
+        let [above, weights, outputs] = twins;
+        let mut expected_below = reference::gemm(examples, below, units, above, weights);
+        for (i, x) in expected_below.iter_mut().enumerate() {
+            let y = outputs.at(i / below, i % below);
+            *x *= reference::activation_gradient(case.activation, y);
+        }
+        let expected = reference::gemm(units, below, examples, above.t(), outputs);
+        for isa in sets(units) {
+            let what = format!("{isa} {shape:?} {:?}", case.activation);
+            let found = case.whole(isa);
+            // All numbers are below 1 (a derivative below 2), so sums are off by a rounding a summand.
+            let bound = |summands: usize| 4.0 * EPS * ((summands + 2) * summands) as f64;
+            for (found, expected) in found[0].iter().zip(&expected_below) {
+                assert_near(*found, *expected, bound(units), &what);
+            }
+            for (found, expected) in found[1].iter().zip(&expected) {
+                assert_near(*found, *expected, bound(examples), &what);
+            }
+            for (j, found) in found[2].iter().enumerate() {
+                let expected = expected_below[j..].iter().step_by(below).sum();
+                assert_near(*found, expected, bound(examples * units), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_are_those_of_the_products() {
+    let mut random = Random(52);
+    for shape in SHAPES {
+        let case = Case::new(&mut random, shape);
+        for isa in sets(shape[1]) {
+            let expected = case.products(isa).map(|x| bits(&x));
+            let what = format!("{isa} {shape:?} {:?}", case.activation);
+            assert_eq!(case.whole(isa).map(|x| bits(&x)), expected, "{what}");
+            // Sums go on from what is there, through parts without examples too.
+            let (end, middle) = (case.examples(), case.examples() / 3);
+            for parts in [vec![0..middle, middle..end], vec![0..0, 0..1, 1..1, 1..end]] {
+                let found = case.run(isa, &parts).map(|x| bits(&x));
+                assert_eq!(found, expected, "{what} in {parts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs the portable kernels alone")]
+fn avx2_and_avx512_agree_in_every_bit() {
+    let mut random = Random(53);
+    for shape in SHAPES.into_iter().filter(|[_, units, _]| *units <= 5) {
+        let case = Case::new(&mut random, shape);
+        same_on_avx2_and_avx512(|isa| case.whole(isa).map(|x| bits(&x)));
+    }
+}
+
+#[test]
+#[should_panic(expected = "outputs of 4 examples")]
+fn examples_without_outputs_are_refused() {
+    let mut random = Random(54);
+    let mut case = Case::new(&mut random, [4, 2, 3]);
+    case.outputs = Matrix::random(&mut random, 5, 3);
+    let whole = [&case.above, &case.weights, &case.outputs].map(|x| x.stored(Rows(0)));
+    let [above, weights, outputs] = [0, 1, 2].map(|i| whole[i].view());
+    let (mut below, mut gradient) = (Output::nan(4, 3, 0), Output::nan(2, 3, 0));
+    let layer = Narrow { above, weights, outputs, activation: case.activation };
+    let gradients =
+        Gradients { below: below.view(), weights: gradient.view(), biases: &mut [0.0; 3] };
+    narrow::backward(Isa::best(), layer, Start::Zero, gradients);
+}
