@@ -19,6 +19,13 @@ const YIELDS: usize = 200;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Broken;
 
+/// How a thread waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Awake,
+    Asleep,
+}
+
 /// That a thread has arrived, and must wait for the others.
 #[derive(Debug)]
 #[must_use]
@@ -65,7 +72,7 @@ impl Barrier {
     }
 
     /// Waits until all threads have arrived.
-    pub(crate) fn wait(&self, Arrival(generation): Arrival) -> Result<(), Broken> {
+    pub(crate) fn wait(&self, Arrival(generation): Arrival) -> Result<Waited, Broken> {
         let passed = || {
             self.generation.load(Ordering::Acquire) != generation
                 || self.broken.load(Ordering::Acquire)
@@ -74,7 +81,7 @@ impl Barrier {
             // Who spins keeps away whom it waits for.
             for _ in 0..YIELDS {
                 if passed() {
-                    return self.check();
+                    return self.check(Waited::Awake);
                 }
                 thread::yield_now();
             }
@@ -83,7 +90,7 @@ impl Barrier {
             while start.elapsed() < SPIN {
                 for _ in 0..LOOKS {
                     if passed() {
-                        return self.check();
+                        return self.check(Waited::Awake);
                     }
                     std::hint::spin_loop();
                 }
@@ -95,7 +102,7 @@ impl Barrier {
             sleepers = self.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner);
         }
         *sleepers -= 1;
-        self.check()
+        self.check(Waited::Asleep)
     }
 
     /// Ends every wait, now and later, with [`Broken`].
@@ -104,8 +111,8 @@ impl Barrier {
         self.wake_sleepers();
     }
 
-    fn check(&self) -> Result<(), Broken> {
-        if self.broken.load(Ordering::Acquire) { Err(Broken) } else { Ok(()) }
+    fn check(&self, waited: Waited) -> Result<Waited, Broken> {
+        if self.broken.load(Ordering::Acquire) { Err(Broken) } else { Ok(waited) }
     }
 
     fn wake_sleepers(&self) {

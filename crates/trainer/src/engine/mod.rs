@@ -30,6 +30,7 @@ pub(crate) mod gather;
 pub(crate) mod infer;
 pub(crate) mod network;
 mod owned;
+mod place;
 mod profile;
 mod shares;
 mod step;
@@ -46,7 +47,7 @@ use dataset::Examples;
 
 use crate::optimizer::{Optimizer, State};
 use crate::{Parameters, Progress};
-use barrier::{Barrier, BreakOnPanic};
+use barrier::{Barrier, BreakOnPanic, Waited};
 use network::{Network, rule};
 use owned::{Owned, Whole};
 use profile::Stopwatch;
@@ -120,6 +121,16 @@ impl Engine {
         let totals = Mutex::new(Totals::default());
         self.pool.broadcast(|context| {
             let _guard = BreakOnPanic(&barrier);
+            let place = || place::on_own_processor(context.index(), self.own.len());
+            place();
+            let wait = |arrival| {
+                let waited = barrier.wait(arrival);
+                if waited == Ok(Waited::Asleep) {
+                    // Where it woke up, another may be at work.
+                    place();
+                }
+                waited
+            };
             let own = self.own[context.index()].lock();
             let mut own = own.unwrap_or_else(PoisonError::into_inner);
             let own = &mut *own;
@@ -148,14 +159,14 @@ impl Engine {
                     own.gather.read(own.isa, &examples, rows(number + 2));
                     own.watch.lap(Phase::Gather);
                 }
-                let waited = barrier.wait(arrival);
+                let waited = wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() || stop.load(Ordering::Relaxed) {
                     return;
                 }
                 step.own_examples(own);
                 let arrival = barrier.arrive();
-                let waited = barrier.wait(arrival);
+                let waited = wait(arrival);
                 own.watch.lap(Phase::Wait);
                 if waited.is_err() {
                     return;
