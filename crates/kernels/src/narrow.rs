@@ -16,13 +16,13 @@
 //! bits of the products.
 
 use crate::gemm::Start;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, load_part, store_part};
 use crate::view::{MatMut, MatRef};
 use crate::{Activation, Isa};
 
 /// Units of the widest layer that is narrow: two vectors for each, and four or five besides, fit the
-/// registers. (Ten units on AVX2, in two groups with the gradient below through memory between them: W2
-/// took 1.02 of the products' time.)
+/// registers of AVX-512 and of AVX2. (Ten units on AVX2, in two groups with the gradient below through
+/// memory between them: W2 took 1.02 of the products' time.)
 pub fn widest(isa: Isa) -> usize {
     isa.run(Widest)
 }
@@ -155,21 +155,21 @@ impl<const U: usize, const MASKED: bool> Columns<'_, '_, U, MASKED> {
         // SAFETY: `backward` has checked the shapes: the units are rows of weights and sums and columns of
         // `above`, and the vector's columns, or the mask's lanes of it, lie in the others.
         unsafe {
-            let w = weights.ptr().add(at);
+            let w = weights.ptr().wrapping_add(at);
             let w: [S::F; U] = load_column::<S, U, MASKED>(s, w, weights_row, mask);
-            let to = gradients.weights.ptr().add(at);
+            let to = gradients.weights.ptr().wrapping_add(at);
             let biases = gradients.biases.as_mut_ptr().add(at);
             let (mut sums, mut bias) = ([zero; U], zero);
             if start == Start::FromC {
                 sums = load_column::<S, U, MASKED>(s, to, sums_row, mask);
-                bias = load::<S, MASKED>(s, biases, mask);
+                bias = load_part::<S, MASKED>(s, biases, mask);
             }
-            let (mut g, mut h) = (above.ptr(), outputs.ptr().add(at));
-            let mut below = gradients.below.ptr().add(at);
+            let (mut g, mut h) = (above.ptr(), outputs.ptr().wrapping_add(at));
+            let mut below = gradients.below.ptr().wrapping_add(at);
             for _ in 0..above.rows() {
                 // The next vector of columns, whose lines lie a row apart: nobody else sends for them.
                 s.prefetch_far(h.wrapping_add(S::LANES).cast());
-                let y = load::<S, MASKED>(s, h, mask);
+                let y = load_part::<S, MASKED>(s, h, mask);
                 let mut dz = zero;
                 for u in 0..U {
                     let g = s.splat(*g.add(u));
@@ -178,37 +178,17 @@ impl<const U: usize, const MASKED: bool> Columns<'_, '_, U, MASKED> {
                 }
                 dz = activation.backward_vector(s, y, dz);
                 bias = s.add(bias, dz);
-                store::<S, MASKED>(s, below, dz, mask);
+                store_part::<S, MASKED>(s, below, dz, mask);
                 g = g.wrapping_add(above_row);
                 h = h.wrapping_add(outputs_row);
                 below = below.wrapping_add(below_row);
             }
             for (u, sum) in sums.iter().enumerate() {
-                store::<S, MASKED>(s, to.add(u * sums_row), *sum, mask);
+                store_part::<S, MASKED>(s, to.add(u * sums_row), *sum, mask);
             }
-            store::<S, MASKED>(s, biases, bias, mask);
+            store_part::<S, MASKED>(s, biases, bias, mask);
         }
     }
-}
-
-/// Loads a vector.
-///
-/// # Safety
-/// `p` is valid for it, or for the mask's lanes.
-#[inline(always)]
-unsafe fn load<S: Simd, const MASKED: bool>(s: S, p: *const f32, mask: S::M) -> S::F {
-    // SAFETY: the caller's.
-    unsafe { if MASKED { s.load_masked(p, mask) } else { s.load(p) } }
-}
-
-/// Stores a vector.
-///
-/// # Safety
-/// `p` is valid for it, or for the mask's lanes.
-#[inline(always)]
-unsafe fn store<S: Simd, const MASKED: bool>(s: S, p: *mut f32, x: S::F, mask: S::M) {
-    // SAFETY: the caller's.
-    unsafe { if MASKED { s.store_masked(p, x, mask) } else { s.store(p, x) } }
 }
 
 /// Loads a vector of each of `U` rows.
@@ -225,7 +205,7 @@ unsafe fn load_column<S: Simd, const U: usize, const MASKED: bool>(
     let mut column = [s.splat(0.0); U];
     for (u, x) in column.iter_mut().enumerate() {
         // SAFETY: the caller's.
-        *x = unsafe { load::<S, MASKED>(s, p.add(u * stride), mask) };
+        *x = unsafe { load_part::<S, MASKED>(s, p.add(u * stride), mask) };
     }
     column
 }

@@ -10,7 +10,7 @@ use common::matrix::{Matrix, Output};
 use common::{EPS, Guarded, Random, assert_near, bits, same_on_avx2_and_avx512};
 use kernels::gemm::{Epilogue, Products, Start};
 use kernels::narrow::{self, Gradients, Narrow, widest};
-use kernels::{Activation, Isa, MatRef, reference};
+use kernels::{Activation, Isa, MatMut, MatRef, reference};
 
 /// `[examples, units of the narrow layer, units below]`.
 #[cfg(miri)]
@@ -33,6 +33,12 @@ fn sets(units: usize) -> impl Iterator<Item = Isa> {
     Isa::available().into_iter().filter(move |isa| units <= widest(*isa))
 }
 
+/// Every activation with two shapes at least.
+fn cases() -> impl Iterator<Item = ([usize; 3], Activation)> {
+    let activations = (0..).flat_map(|_| Activation::ALL);
+    SHAPES.into_iter().chain(SHAPES.into_iter().rev()).zip(activations)
+}
+
 struct Case {
     above: Matrix,
     weights: Matrix,
@@ -44,9 +50,14 @@ struct Case {
 type Found = [Vec<f32>; 3];
 
 impl Case {
-    fn new(random: &mut Random, [examples, units, below]: [usize; 3]) -> Self {
-        let outputs = Matrix::random(random, examples, below);
-        let activation = Activation::ALL[random.below(5)];
+    fn new(
+        random: &mut Random,
+        [examples, units, below]: [usize; 3],
+        activation: Activation,
+    ) -> Self {
+        let mut outputs = Matrix::random(random, examples, below);
+        // Relu's are often zero.
+        outputs.values.iter_mut().step_by(3).for_each(|y| *y = 0.0);
         let above = Matrix::random(random, examples, units);
         Self { above, weights: Matrix::random(random, units, below), outputs, activation }
     }
@@ -113,8 +124,8 @@ impl Case {
 #[test]
 fn gradients_are_those_of_the_textbook() {
     let mut random = Random(51);
-    for shape in SHAPES {
-        let case = Case::new(&mut random, shape);
+    for (shape, activation) in cases() {
+        let case = Case::new(&mut random, shape, activation);
         let [examples, units, below] = shape;
         let twins = [&case.above, &case.weights, &case.outputs].map(Matrix::twin);
         let [above, weights, outputs] = twins;
@@ -146,8 +157,8 @@ fn gradients_are_those_of_the_textbook() {
 #[test]
 fn bits_are_those_of_the_products() {
     let mut random = Random(52);
-    for shape in SHAPES {
-        let case = Case::new(&mut random, shape);
+    for (shape, activation) in cases() {
+        let case = Case::new(&mut random, shape, activation);
         for isa in sets(shape[1]) {
             let expected = case.products(isa).map(|x| bits(&x));
             let what = format!("{isa} {shape:?} {:?}", case.activation);
@@ -166,23 +177,80 @@ fn bits_are_those_of_the_products() {
 #[cfg_attr(miri, ignore = "Miri runs the portable kernels alone")]
 fn avx2_and_avx512_agree_in_every_bit() {
     let mut random = Random(53);
-    for shape in SHAPES.into_iter().filter(|[_, units, _]| *units <= 5) {
-        let case = Case::new(&mut random, shape);
+    for (shape, activation) in cases().filter(|([_, units, _], _)| *units <= 5) {
+        let case = Case::new(&mut random, shape, activation);
         same_on_avx2_and_avx512(|isa| case.whole(isa).map(|x| bits(&x)));
     }
+}
+
+/// Nothing to add up, or nothing to add it to, in slices without a float.
+#[test]
+fn empty_shapes_are_computed() {
+    for isa in Isa::available() {
+        for [examples, units, below] in [[0, 3, 20], [3, 0, 20], [3, 2, 0], [0, 0, 0]] {
+            let full = [[examples, units], [units, below], [examples, below]];
+            let floats = full.map(|[rows, cols]| vec![1.0; rows * cols]);
+            let [above, weights, outputs] =
+                [0, 1, 2].map(|i| MatRef::new(&floats[i], full[i][0], full[i][1]));
+            let mut found =
+                [vec![2.0; examples * below], vec![2.0; units * below], vec![2.0; below]];
+            let [gradient_below, gradient, biases] = &mut found;
+            let layer = Narrow { above, weights, outputs, activation: Activation::Relu };
+            let gradients = Gradients {
+                below: MatMut::new(gradient_below, examples, below),
+                weights: MatMut::new(gradient, units, below),
+                biases,
+            };
+            narrow::backward(isa, layer, Start::Zero, gradients);
+            assert!(found.iter().flatten().all(|x| *x == 0.0), "{isa} {examples} {units} {below}");
+        }
+    }
+}
+
+/// A call with matrices of these shapes: `above`, `weights`, `outputs`, and gradients to match.
+fn call(isa: Isa, [above, weights, outputs]: [[usize; 2]; 3], by_rows: bool) {
+    let floats = vec![0.0; 4000];
+    let view = |[rows, cols]: [usize; 2]| match by_rows {
+        true => MatRef::with_strides(&floats, rows, cols, cols, 1),
+        false => MatRef::with_strides(&floats, rows, cols, 1, rows),
+    };
+    let [examples, units] = above;
+    let (mut below, mut gradient) = (vec![0.0; 4000], vec![0.0; 4000]);
+    let layer = Narrow {
+        above: view(above),
+        weights: view(weights),
+        outputs: view(outputs),
+        activation: Activation::Relu,
+    };
+    let gradients = Gradients {
+        below: MatMut::new(&mut below, examples, 3),
+        weights: MatMut::new(&mut gradient, units, 3),
+        biases: &mut [0.0; 3],
+    };
+    narrow::backward(isa, layer, Start::Zero, gradients);
 }
 
 #[test]
 #[should_panic(expected = "outputs of 4 examples")]
 fn examples_without_outputs_are_refused() {
-    let mut random = Random(54);
-    let mut case = Case::new(&mut random, [4, 2, 3]);
-    case.outputs = Matrix::random(&mut random, 5, 3);
-    let whole = [&case.above, &case.weights, &case.outputs].map(|x| x.stored(Rows(0)));
-    let [above, weights, outputs] = [0, 1, 2].map(|i| whole[i].view());
-    let (mut below, mut gradient) = (Output::nan(4, 3, 0), Output::nan(2, 3, 0));
-    let layer = Narrow { above, weights, outputs, activation: case.activation };
-    let gradients =
-        Gradients { below: below.view(), weights: gradient.view(), biases: &mut [0.0; 3] };
-    narrow::backward(Isa::best(), layer, Start::Zero, gradients);
+    call(Isa::best(), [[4, 2], [2, 3], [5, 3]], true);
+}
+
+#[test]
+#[should_panic(expected = "weights of 2 units over 3")]
+fn weights_of_another_layer_are_refused() {
+    call(Isa::best(), [[4, 2], [3, 3], [4, 3]], true);
+}
+
+#[test]
+#[should_panic(expected = "a narrow layer of 13 units")]
+fn wide_layers_are_refused() {
+    let Some(isa) = Isa::by_name("avx512") else { panic!("a narrow layer of 13 units") };
+    call(isa, [[4, 13], [13, 3], [4, 3]], true);
+}
+
+#[test]
+#[should_panic(expected = "matrices by rows")]
+fn columns_are_refused() {
+    call(Isa::best(), [[4, 2], [2, 3], [4, 3]], false);
 }

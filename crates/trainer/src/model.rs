@@ -207,8 +207,8 @@ impl Model {
         Ok(infer::predict(&self.network, &self.parameters, examples))
     }
 
-    /// Prepares to predict examples one by one, or many at a time again and again, without allocating;
-    /// `examples` show their kind (bytes or floats) and shape.
+    /// Prepares to predict examples one by one, without allocating, or many at a time again and again in
+    /// the same memory; `examples` show their kind (bytes or floats) and shape.
     ///
     /// # Errors
     /// [`Error::Mismatch`] for examples of another shape.

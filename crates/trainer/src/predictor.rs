@@ -1,4 +1,4 @@
-//! Predictions without allocation: one by one, or many at a time.
+//! Predictions in memory that is used again: one by one, or many at a time.
 
 use dataset::Examples;
 use kernels::panels::Form;
@@ -58,7 +58,7 @@ impl Predictor {
         outputs: &mut [f32],
     ) -> Result<(), Error> {
         let found = Reading::of(&examples);
-        if kind(found) != kind(self.reading) {
+        if !found.fits(self.reading) {
             return Err(Error::Mismatch(format!(
                 "the predictor takes examples of {}, and these have {}: make a predictor for examples \
                  like these",

@@ -204,13 +204,13 @@ unsafe fn add<S: Simd, const NV: usize>(
 
 /// Sums to outputs: rows as wide as there are biases.
 pub(super) struct Outputs<'a> {
-    /// Where a view of so many rows lies.
+    /// Valid to read `rows` rows of as many floats as there are biases, `stride` apart.
     pub(super) sums: *const f32,
     pub(super) stride: usize,
     pub(super) rows: usize,
     pub(super) bias: &'a [f32],
     pub(super) activation: Activation,
-    /// Where another lies, which may be the same.
+    /// Valid to write as many, `out_row` apart; they may be the same.
     pub(super) out: *mut f32,
     pub(super) out_row: usize,
 }
@@ -224,7 +224,8 @@ impl Kernel for Outputs<'_> {
         for row in 0..rows {
             let (sums, out) = (sums.wrapping_add(row * stride), out.wrapping_add(row * out_row));
             for_each_vector(s, bias.len(), |at, mask| {
-                // SAFETY: sums, biases and outputs have whole vectors, or the mask's lanes.
+                // SAFETY: who makes this vouches for the rows; a vector of them has all its lanes, or the
+                // mask's.
                 unsafe {
                     let (sums, bias, out) = (sums.add(at), bias.as_ptr().add(at), out.add(at));
                     match mask {

@@ -4,7 +4,7 @@ use super::forward::Outputs;
 use super::{strips, widest};
 use crate::gemm::step::load_row;
 use crate::panels::{One, Values};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, store_part};
 use crate::view::MatRef;
 use crate::{Activation, Isa};
 
@@ -110,8 +110,8 @@ impl<const NV: usize, const MASKED: bool> Kernel for Strip<'_, NV, MASKED> {
             }
             for (v, acc) in acc.iter().enumerate() {
                 let sums = sums.as_mut_ptr().add(v * S::LANES);
-                if MASKED && v + 1 == NV {
-                    s.store_masked(sums, *acc, mask);
+                if v + 1 == NV {
+                    store_part::<S, MASKED>(s, sums, *acc, mask);
                 } else {
                     s.store(sums, *acc);
                 }

@@ -20,8 +20,8 @@
 //! 26 % in any of a patch of two by two, 37 % in any of eight neighbours.
 //!
 //! A number in a list is a byte: examples are counted from the first of a run of 256. Values stay in
-//! their columns and only the numbers are listed: to write both, four values of a byte to each number,
-//! took the lists half as long again, and 2 % of W1's epoch.
+//! their columns and only the numbers are listed: to copy the rows first and write both, four values of a
+//! byte to each number, took the lists half as long again on W2, a tenth on W1.
 
 mod ahead;
 mod fill;

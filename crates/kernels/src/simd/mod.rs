@@ -285,3 +285,32 @@ pub(crate) fn for_each_vector<S: Simd>(
         i += S::LANES;
     }
 }
+
+/// Loads a vector, or where it is `MASKED` its first lanes.
+///
+/// # Safety
+/// `p` is valid for it, or for the mask's lanes.
+#[inline(always)]
+pub(crate) unsafe fn load_part<S: Simd, const MASKED: bool>(
+    s: S,
+    p: *const f32,
+    mask: S::M,
+) -> S::F {
+    // SAFETY: the caller's.
+    unsafe { if MASKED { s.load_masked(p, mask) } else { s.load(p) } }
+}
+
+/// Stores a vector, or where it is `MASKED` its first lanes.
+///
+/// # Safety
+/// `p` is valid for it, or for the mask's lanes.
+#[inline(always)]
+pub(crate) unsafe fn store_part<S: Simd, const MASKED: bool>(
+    s: S,
+    p: *mut f32,
+    x: S::F,
+    mask: S::M,
+) {
+    // SAFETY: the caller's.
+    unsafe { if MASKED { s.store_masked(p, x, mask) } else { s.store(p, x) } }
+}

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 /// How long a thread looks whether the others are there before it sleeps. A step's phases are tens of
 /// microseconds long and nearly equal, so they usually are within that time. If not, one of them has no
-/// processor, or waits for this thread's: the system does not move a thread that runs or yields to an idle
-/// processor for tens of milliseconds, and one that wakes up at once.
+/// processor, or waits for this thread's: the system leaves a thread that runs or yields where it is for
+/// tens of milliseconds, while one that wakes up is put on an idle processor at once.
 const SPIN: Duration = Duration::from_micros(30);
 /// Looks between two looks at the clock.
 const LOOKS: usize = 64;
@@ -118,8 +118,8 @@ impl Barrier {
     fn wake_sleepers(&self) {
         // The lock, not a flag beside it: a thread that is about to sleep has either seen the new
         // generation under the lock or is counted.
-        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        if *sleepers > 0 {
+        let sleepers = *self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        if sleepers > 0 {
             self.wake.notify_all();
         }
     }
@@ -158,6 +158,23 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn who_waits_long_sleeps() {
+        let barrier = Barrier::new(2);
+        let waited = thread::scope(|scope| {
+            let waiting = scope.spawn(|| barrier.wait(barrier.arrive()));
+            // Longer than any spin; the barrier knows that one is asleep.
+            while *barrier.sleepers.lock().unwrap() == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert!(barrier.wait(barrier.arrive()).is_ok());
+            waiting.join().unwrap()
+        });
+        assert_eq!(waited, Ok(Waited::Asleep));
+        let alone = Barrier::new(1);
+        assert_eq!(alone.wait(alone.arrive()), Ok(Waited::Awake));
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Weights {
 
     /// Those for one example, once more for many at a time.
     pub(crate) fn in_strips(&self) -> Self {
+        debug_assert_eq!(self.first.len(), 1, "weights for one example are one block");
         let arena = &mut Arena::default();
         let mut first = Vec::new();
         for (_, weights, biases) in &self.first {

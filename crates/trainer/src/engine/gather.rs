@@ -97,6 +97,11 @@ impl Reading {
         }
     }
 
+    /// Whether examples of the one can be read as the other: as many numbers of a kind.
+    pub(crate) fn fits(self, other: Self) -> bool {
+        self.form == other.form && self.order.features() == other.order.features()
+    }
+
     /// Panels of an example.
     pub(crate) fn panels(self) -> usize {
         self.order.features().div_ceil(PANEL)

@@ -8,7 +8,6 @@ use kernels::panels::CHUNK;
 use super::forward::{Forward, Weights};
 use super::gather::Reading;
 use super::network::Network;
-use super::place;
 use super::shares::Activations;
 use crate::{Evaluation, Parameters};
 
@@ -49,7 +48,6 @@ impl Team {
         let chunks = Mutex::new((0..examples.len()).step_by(CHUNK).zip(targets));
         let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
         rayon::broadcast(|context| {
-            place::on_own_processor(context.index(), threads);
             let member = members[context.index()].lock();
             let mut member = member.unwrap_or_else(PoisonError::into_inner);
             while let Some((start, target)) = next() {

@@ -7,9 +7,10 @@
 //!        --- barrier: everyone's columns of the first layer's outputs are there ---
 //!     1. own examples: later layers, loss, and back to the second layer's sums
 //!        --- barrier: everyone's gradients are there ---
-//!     2. own rows of later layers' weights: gradient, optimizer step as its epilogue;
-//!        own columns of the first layer's weights, a block at a time: the same, and then at once
-//!        the next batch's outputs, z = X W[:, block] + b, activation
+//!     2. own rows of the weights from the third layer on: gradient, optimizer step;
+//!        own columns of the first layer, a block at a time: back to their sums, with the step of the
+//!        second layer's rows; gradient of the weights with the optimizer step as its epilogue; and at
+//!        once the next batch's outputs, z = X W[:, block] + b, activation
 //! ```
 //!
 //! Between arriving at a barrier and waiting there a thread does what concerns it alone: at the
@@ -92,7 +93,11 @@ impl Engine {
         let batch_size = batch_size.min(examples.len()).max(1);
         let threads = pool.current_num_threads();
         let whole = Whole { network: &network, parameters, state, examples, batch_size, threads };
-        let parts = pool.broadcast(|context| Owned::new(whole, context.index()));
+        let parts = pool.broadcast(|context| {
+            // Memory is put in place by who will use it, where it will be used.
+            place::on_own_processor(context.index(), threads);
+            Owned::new(whole, context.index())
+        });
         let (shared, own) = Owned::join(parts);
         Self { network, optimizer, batch_size, pool, shared, own }
     }
@@ -121,13 +126,13 @@ impl Engine {
         let totals = Mutex::new(Totals::default());
         self.pool.broadcast(|context| {
             let _guard = BreakOnPanic(&barrier);
-            let place = || place::on_own_processor(context.index(), self.own.len());
-            place();
+            let step_onto_own = || place::on_own_processor(context.index(), self.own.len());
+            step_onto_own();
             let wait = |arrival| {
                 let waited = barrier.wait(arrival);
                 if waited == Ok(Waited::Asleep) {
                     // Where it woke up, another may be at work.
-                    place();
+                    step_onto_own();
                 }
                 waited
             };

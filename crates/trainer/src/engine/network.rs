@@ -1,6 +1,6 @@
 //! A model as the engine sees it: widths, activations, loss and rule.
 
-use kernels::{Activation, Update};
+use kernels::{Activation, Isa, Update, narrow};
 
 use super::Phase;
 use crate::{Loss, Optimizer};
@@ -42,16 +42,27 @@ impl Network {
         self.hidden.get(l).copied().unwrap_or(Activation::Linear)
     }
 
+    /// Whether the second layer is narrow: its weight gradient is then part of the way back through it.
+    pub(crate) fn second_is_narrow(&self, isa: Isa) -> bool {
+        self.depth() > 1 && self.widths[2] <= narrow::widest(isa)
+    }
+
     /// Floating-point operations of a step an example, by phase: two a multiply-add of the forward
     /// products, of the weight gradients, and of the input gradients of all layers but the first.
     pub(crate) fn flops(&self, phase: Phase) -> f64 {
-        let of = |from: usize| {
+        let of = |from: usize| -> f64 {
             let layers = self.widths.windows(2).skip(from);
             layers.map(|pair| 2.0 * (pair[0] * pair[1]) as f64).sum()
         };
+        let narrow = if self.second_is_narrow(Isa::best()) {
+            2.0 * (self.widths[1] * self.widths[2]) as f64
+        } else {
+            0.0
+        };
         match phase {
-            Phase::Forward | Phase::Update => of(0),
-            Phase::Backward => of(1),
+            Phase::Forward => of(0),
+            Phase::Update => of(0) - narrow,
+            Phase::Backward => of(1) + narrow,
             Phase::Gather | Phase::Loss | Phase::Wait => 0.0,
         }
     }

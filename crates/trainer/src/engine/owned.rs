@@ -68,7 +68,7 @@ impl Owned {
             isa: Isa::best(),
             columns: Columns::load(arena, parameters, state, reading.order, index, threads),
             gather: Gather::new(arena, reading, batch_size),
-            gradient: arena.zeros(update::GRADIENT_UNITS * stride(widest)),
+            gradient: arena.zeros(update::gradient_rows(Isa::best()) * stride(widest)),
             block_gradient: arena.zeros(batch_size * first_layer::STRIP),
             sums: arena.zeros(first_layer::sums(reading.panels(), batch_size)),
             products: Products::new(Isa::best()),

@@ -7,13 +7,14 @@ use kernels::panels::Panels;
 /// A part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Rows copied from the data set, and the panels made of them.
+    /// Rows read from the data set, and the panels made of them.
     Gather,
     /// Products, biases and activations of all layers.
     Forward,
     /// The loss and its gradient.
     Loss,
-    /// Gradients with respect to hidden layers.
+    /// Gradients with respect to hidden layers, with that of a narrow second layer's weights, which is
+    /// computed in the same reading.
     Backward,
     /// Weight gradients with the optimizer's update.
     Update,

@@ -2,22 +2,38 @@
 //! next batch.
 
 use std::ops::Range;
+use std::sync::RwLockReadGuard;
 
 use kernels::gemm::{Epilogue, Products, Start};
 use kernels::narrow::{self, Gradients, Narrow};
 use kernels::panels::Ahead;
-use kernels::{MatMut, MatRef, first_layer};
+use kernels::{Isa, MatMut, MatRef, first_layer};
 
 use super::gather;
 use super::profile::Phase;
 use super::shares::{read, stride, write};
-use super::step::{Own, Step};
+use super::step::{Examples, Own, Step};
 
 /// Units of a later layer whose weight gradient is computed, and applied, at a time: few enough for
 /// the gradient to stay in the first-level cache.
-pub(crate) const GRADIENT_UNITS: usize = 32;
+const GRADIENT_UNITS: usize = 32;
+
+/// Rows of gradients, as long as the widest layer, that a thread needs room for: of a later layer's
+/// weights, or of all of a narrow one's with the biases below.
+pub(crate) fn gradient_rows(isa: Isa) -> usize {
+    GRADIENT_UNITS.max(narrow::widest(isa) + 1)
+}
 
 impl Step<'_> {
+    /// The batch by the threads that have some of it: which examples, and what came of them.
+    fn parts(&self) -> impl Iterator<Item = (Range<usize>, RwLockReadGuard<'_, Examples>)> {
+        let parts = self.shared.examples.iter().enumerate();
+        parts
+            .map(|(t, theirs)| (self.examples(t), theirs))
+            .filter(|(examples, _)| !examples.is_empty())
+            .map(|(examples, theirs)| (examples, read(theirs)))
+    }
+
     /// Second phase: the gradient and update of own parameters; each block of the first layer's goes
     /// on to the outputs of the `next` batch while it is near. Nothing that others still read is
     /// written: no barrier is needed in between.
@@ -32,7 +48,7 @@ impl Step<'_> {
             }
         }
         own.watch.lap(Phase::Update);
-        let blocks = self.blocks(own);
+        let (blocks, narrow) = (self.blocks(own), self.network.second_is_narrow(own.isa));
         // The batch after the next sets out from memory during the last block; its rows are read when
         // the step is over. Earlier, they would be gone from the second-level cache until then.
         let rows = std::mem::take(&mut own.gather.announced);
@@ -40,7 +56,7 @@ impl Step<'_> {
         let mut left = own.columns.blocks.len();
         for block in blocks {
             left -= 1;
-            if self.network.depth() > 1 && self.network.widths[2] <= narrow::widest(own.isa) {
+            if narrow {
                 self.through_narrow(own, block);
             } else {
                 self.through_products(own, block);
@@ -67,17 +83,12 @@ impl Step<'_> {
         let mut second = write(&self.shared.rows[0][own.index]);
         let cols = own.columns.blocks[block].range.clone();
         let (width, units) = (stride(cols.len()), second.transposed.rows);
-        let (rows, biases) = own.gradient.split_at_mut(units * width);
-        let biases = &mut biases[..width];
+        let (of_weights, of_biases) = own.gradient.split_at_mut(units * width);
+        let of_biases = &mut of_biases[..width];
         let mut start = Start::Zero;
-        for t in 0..self.threads() {
-            let examples = self.examples(t);
-            if examples.is_empty() {
-                continue;
-            }
-            let theirs = read(&self.shared.examples[t]);
-            let below = &mut own.block_gradient[examples.start * width..examples.end * width];
+        for (examples, theirs) in self.parts() {
             let len = examples.len();
+            let below = &mut own.block_gradient[examples.start * width..examples.end * width];
             let layer = Narrow {
                 above: theirs.gradients[1].view(len),
                 weights: second.transposed.view().col_range(cols.clone()),
@@ -86,15 +97,15 @@ impl Step<'_> {
             };
             let gradients = Gradients {
                 below: MatMut::with_stride(below, len, cols.len(), width),
-                weights: MatMut::with_stride(rows, units, cols.len(), width),
-                biases: &mut biases[..cols.len()],
+                weights: MatMut::with_stride(of_weights, units, cols.len(), width),
+                biases: &mut of_biases[..cols.len()],
             };
             narrow::backward(own.isa, layer, start, gradients);
             start = Start::FromC;
         }
         own.watch.lap(Phase::Backward);
-        own.columns.blocks[block].biases.apply(own.isa, &self.rule, 0, 0..width, biases);
-        second.transposed.apply(own.isa, &self.rule, 0, cols, rows);
+        own.columns.blocks[block].biases.apply(own.isa, &self.rule, 0, 0..width, of_biases);
+        second.transposed.apply(own.isa, &self.rule, 0, cols, of_weights);
     }
 
     /// The same as products, for a second layer of any width, or none.
@@ -118,12 +129,7 @@ impl Step<'_> {
         let outputs = read(&self.shared.first_outputs[own.index]);
         let cols = own.columns.blocks[block].range.clone();
         let width = stride(cols.len());
-        for t in 0..self.threads() {
-            let rows = self.examples(t);
-            if rows.is_empty() {
-                continue;
-            }
-            let theirs = read(&self.shared.examples[t]);
+        for (rows, theirs) in self.parts() {
             let target = &mut own.block_gradient[rows.start * width..rows.end * width];
             if self.network.depth() == 1 {
                 let (source, first) = (&theirs.gradients[0], own.columns.range.start);
@@ -174,12 +180,7 @@ impl Step<'_> {
             let units = unit..share.transposed.rows.min(unit + GRADIENT_UNITS);
             let gradient = &mut own.gradient[..units.len() * width];
             let mut start = Start::Zero;
-            for t in 0..self.threads() {
-                let examples = self.examples(t);
-                if examples.is_empty() {
-                    continue;
-                }
-                let theirs = read(&self.shared.examples[t]);
+            for (examples, theirs) in self.parts() {
                 let above = theirs.gradients[l].view(examples.len()).col_range(units.clone()).t();
                 let c = MatMut::with_stride(gradient, units.len(), rows.len(), width);
                 if l == 1 {
@@ -203,12 +204,7 @@ impl Step<'_> {
         let mut biases = write(&self.shared.biases[l - 1]);
         let sums = &mut own.gradient[..biases.0.stride];
         let mut start = Start::Zero;
-        for t in 0..self.threads() {
-            let examples = self.examples(t);
-            if examples.is_empty() {
-                continue;
-            }
-            let theirs = read(&self.shared.examples[t]);
+        for (examples, theirs) in self.parts() {
             let gradient = theirs.gradients[l].view(examples.len());
             add_rows(&mut own.products, gradient, start, sums);
             start = Start::FromC;

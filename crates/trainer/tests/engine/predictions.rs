@@ -79,12 +79,11 @@ fn the_predictor_has_the_bits_of_predict() {
             let mut predictor = model.predictor(&data.examples()).unwrap();
             // In which shape the numbers of an example come does not matter any more.
             let examples = data.examples();
-            let shape = [inputs];
-            let flat = Examples::new(examples.features(), examples.labels(), &shape);
-            for examples in [flat, examples, flat] {
+            for shape in [&[inputs][..], &size, &data.shape, &[inputs]] {
+                let examples = Examples::new(examples.features(), examples.labels(), shape);
                 let mut all = vec![f32::NAN; outputs.len()];
                 predictor.predict_all(examples, &mut all).unwrap();
-                assert_eq!(all, outputs, "{widths:?}, {:?} as {:?}", data.shape, examples.shape());
+                assert_eq!(all, outputs, "{widths:?}, {:?} as {shape:?}", data.shape);
             }
             for (i, expected) in outputs.chunks(classes).enumerate() {
                 let row = match &data.features {
