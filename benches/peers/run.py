@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import pathlib
+import shlex
 import statistics
 import sys
 import tempfile
@@ -233,12 +234,13 @@ def settings(records):
 def report(given, sections):
     isa = measure.output(str(given.flatiron), "--version")
     python = sys.version.split()[0]
+    only = " ".join(["", "--only", *map(shlex.quote, given.only)]) if given.only else ""
     text = [
         "# Flatiron beside its peers",
         "",
         f"{datetime.date.today()}, {measure.machine()}. Flatiron {measure.commit()} ({isa}), "
         f"{measure.output('rustc', '--version')}, Python {python}.",
-        f"`python benches/peers/run.py --rounds {given.rounds} --epochs {given.epochs}`; "
+        f"`python benches/peers/run.py --rounds {given.rounds} --epochs {given.epochs}{only}`; "
         f"load average at the end {os.getloadavg()[0]:.1f}.",
         "",
         f"{given.rounds} rounds, interleaved; round r runs everyone once with seed r, in an order that turns. "
