@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// How long a thread looks whether the others are there before it sleeps. A step's phases are tens of
 /// microseconds long and nearly equal, so they usually are within that time. If not, one of them has no
 /// processor, or waits for this thread's: the system leaves a thread that runs or yields where it is for
-/// tens of milliseconds, while one that wakes up is put on an idle processor at once.
+/// tens of milliseconds, while one that wakes up is mostly put on an idle processor, and sees to it itself
+/// (see `place`).
 const SPIN: Duration = Duration::from_micros(30);
 /// Looks between two looks at the clock.
 const LOOKS: usize = 64;
