@@ -70,3 +70,65 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
         }
     }
 }
+
+/// Strips that the tiles of the one before copy: several in a block, the last one narrower and masked,
+/// with more rows for each tile than it has turns and with fewer, through several blocks of k and, of a
+/// packed A, of rows.
+#[test]
+fn strips_may_be_copied_ahead() {
+    let mut random = Random(52);
+    let whole = |lanes: usize| {
+        [(2, 12), (3, 8), (4, 6), (2, 6), (3, 3), (1, 4)].map(|(v, r)| (v * lanes, r))
+    };
+    for isa in Isa::available() {
+        for (tile_cols, tile_rows) in whole(isa.lanes()).into_iter().step_by(sparse(3)) {
+            if !exists(isa, tile_cols / isa.lanes(), tile_rows) {
+                continue;
+            }
+            for [m, n, k] in [
+                [3 * tile_rows - 1, 3 * tile_cols - 5, 9],
+                [2 * tile_rows + 1, 2 * tile_cols, 70],
+                [13 * tile_rows - 2, 2 * tile_cols + 3, 50],
+                [tile_rows, 3 * tile_cols, 10],
+            ]
+            .into_iter()
+            .take(if cfg!(miri) { 2 } else { 4 })
+            {
+                let case = Case::whole(&mut random, [m, n, k]);
+                let sums = reference::gemm(m, n, k, case.a.twin(), case.b.twin());
+                for layout in [Rows(1), Columns(0), Layout::Spread(1)] {
+                    let (a, b) = (case.a.stored(layout), case.b.stored(Rows(2)));
+                    for pack_a in [false, true] {
+                        for k_block in [k, k.div_ceil(3)] {
+                            let m_block = if pack_a { 2 * tile_rows } else { m };
+                            let (rows_first, pack_b) = (false, PackB::Ahead);
+                            let own = Plan::new(isa, m, n, k, true, true);
+                            let cut = Plan { tile_rows, tile_cols, k_block, m_block, ..own };
+                            let plan = Plan { n_block: n, pack_a, pack_b, rows_first, ..cut };
+                            let what = format!("{isa} {layout:?} {plan:?}");
+                            let mut c = Output::nan(m, n, 3);
+                            let mut scratch = vec![f32::NAN; plan.scratch()];
+                            let epilogue = Epilogue::Bias(&case.bias.values);
+                            let (a, b) = (a.view(), b.view());
+                            run(isa, &plan, a, b, c.view(), Start::Zero, epilogue, &mut scratch);
+                            for (at, x) in c.done(&what).iter().enumerate() {
+                                let expected = sums[at] as f32 + case.bias.values[at % n];
+                                assert_eq!(*x, expected, "{what}, {at}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether there are tiles of so many vectors and rows.
+fn exists(isa: Isa, vectors: usize, rows: usize) -> bool {
+    let most = match isa.name() {
+        "avx512" => [14, 12, 8, 6],
+        "avx2" => [10, 6, 3, 2],
+        _ => [4, 4, 4, 0],
+    };
+    rows <= most[vectors - 1]
+}

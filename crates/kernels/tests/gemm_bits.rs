@@ -12,11 +12,11 @@ use common::{Random, bits, same_on_avx2_and_avx512, sparse};
 use kernels::gemm::{self, Epilogue, Gemm, Products, Start, share};
 use kernels::{Activation, Isa, MatMut, MatRef};
 
-/// Small, ragged, cut in k, packed; one column, one row.
+/// Small, ragged, cut in k, packed, copied ahead; one column, one row.
 #[cfg(miri)]
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [5, 29, 7], [6, 1, 20], [1, 30, 9]];
 #[cfg(not(miri))]
-const SHAPES: [[usize; 3]; 9] = [
+const SHAPES: [[usize; 3]; 10] = [
     [1, 1, 1],
     [13, 29, 7],
     [32, 128, 784],
@@ -26,6 +26,7 @@ const SHAPES: [[usize; 3]; 9] = [
     [33, 50, 1100],
     [300, 520, 300],
     [1030, 130, 513],
+    [110, 530, 600],
 ];
 
 const KINDS: [Kind; 4] = [

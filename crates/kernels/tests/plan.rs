@@ -89,8 +89,10 @@ fn blocks_cover_the_product() {
         if plan.n_block < n {
             assert_eq!(plan.n_block % plan.tile_cols, 0, "{}", what());
         }
-        // The panel of a first tile holds one strip: the strip's other tiles come next.
-        assert!(plan.pack_b != PackB::FirstTile || !plan.rows_first, "{}", what());
+        // A panel holds one strip: the strip's other tiles come next, and after them the next strip's.
+        let panels = matches!(plan.pack_b, PackB::FirstTile | PackB::Ahead);
+        assert!(!panels || !plan.rows_first, "{}", what());
+        assert!(plan.pack_b != PackB::Ahead || plan.n_block >= n, "{}", what());
     });
 }
 
@@ -99,7 +101,7 @@ fn blocks_cover_the_product() {
 fn the_sum_is_cut_only_where_it_asks_for_it() {
     for_each_plan(|isa, plan, _, _| {
         let most = match plan.pack_b {
-            PackB::FirstTile => 512,
+            PackB::FirstTile | PackB::Ahead => 512,
             _ if is_far(plan) => 512,
             _ => 1024,
         };
@@ -130,6 +132,12 @@ fn operands_are_packed_only_where_that_pays() {
         let few = m.div_ceil(plan.tile_rows) < 6 || n == plan.tile_cols;
         if b_by_rows && few && !is_far(plan) {
             assert_eq!(plan.pack_b, PackB::InPlace, "{}", what());
+        }
+        // What is copied ahead fits the tiles that copy it, and would not stay in the second-level cache.
+        if plan.pack_b == PackB::Ahead {
+            let tiles = m.div_ceil(plan.tile_rows);
+            assert!(tiles * isa.lanes() >= 4 * plan.tile_cols, "{}", what());
+            assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
         let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
         assert_eq!(plan.scratch() == 0, !packs && !plan.swap, "{}", what());
@@ -175,12 +183,14 @@ fn the_named_shapes_have_the_documented_plans() {
         (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
     };
     assert_eq!(brief(32, 784, 128, true, true), (8, 48, 784, PackB::InPlace, false, false));
-    assert_eq!(brief(128, 784, 512, true, true), (8, 48, 392, PackB::FirstTile, false, false));
+    assert_eq!(brief(128, 784, 512, true, true), (8, 48, 392, PackB::Ahead, false, false));
     assert_eq!(brief(784, 32, 128, false, true), (6, 64, 32, PackB::InPlace, false, false));
     assert_eq!(brief(784, 128, 512, false, true), (8, 48, 128, PackB::FirstTile, true, false));
     assert_eq!(brief(128, 10, 512, true, false), (6, 64, 10, PackB::Before, false, false));
     assert_eq!(brief(512, 128, 10, false, true), (10, 32, 128, PackB::InPlace, false, true));
     assert_eq!(brief(128, 512, 10, true, true), (13, 16, 512, PackB::FirstTile, false, false));
+    assert_eq!(brief(256, 256, 256, true, true), (12, 32, 256, PackB::FirstTile, false, false));
+    assert_eq!(brief(512, 512, 512, true, true), (8, 48, 512, PackB::Ahead, false, false));
     assert_eq!(brief(2048, 2048, 2048, true, true), (6, 64, 512, PackB::Before, false, false));
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
 }

@@ -1,17 +1,20 @@
 //! `C = epilogue(A B)` over strided views.
 //!
 //! Reading order: [`Plan`] decides once a shape; [`Gemm`] owns the plan and its scratch memory and
-//! runs it; `product` holds the loops around the tiles; `tile` is the hot loop, `step` one k
-//! of it; `pack` copies blocks for it; `swapped` computes a narrow result through its
-//! transpose; [`Team`] cuts a product for several threads.
+//! runs it; `product` holds the loops around the tiles; `tile` is the microkernel, `walk` its hot
+//! loop, `step` one k of it; `pack` copies blocks for it, `strips` says who copies what ahead;
+//! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several
+//! threads.
 
 mod pack;
 mod plan;
 mod product;
 pub(crate) mod step;
+mod strips;
 mod swapped;
 mod team;
 mod tile;
+mod walk;
 
 pub use plan::{PackB, Plan};
 pub use team::{Team, share};

@@ -17,6 +17,9 @@ const K_PANEL: usize = 512;
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
 const MANY: usize = 6;
+/// Tiles of rows for each vector of a strip from which on they copy the next one: a vector every four
+/// summands is as fast as it pays, and a strip has as many rows as there are summands.
+const AHEAD: usize = 4;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 const NEAR: usize = 6 * 1024;
 /// Columns of a block of a swapped product, whose result waits in scratch memory.
@@ -30,6 +33,8 @@ pub enum PackB {
     /// The first tile of each strip reads them where they are and copies them to a panel for the
     /// others.
     FirstTile,
+    /// All tiles of a strip copy the next one's rows, some each, while they sum.
+    Ahead,
     /// Blocks of B are copied to panels before the tiles run.
     Before,
 }
@@ -103,6 +108,8 @@ impl Plan {
             (PackB::Before, near || far)
         } else if far {
             (PackB::Before, true)
+        } else if n.saturating_mul(k) >= BLOCK && tiles >= AHEAD * vectors && n > tile_cols {
+            (PackB::Ahead, false)
         } else if tiles >= MANY && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
             // long stride wastes.
@@ -111,7 +118,7 @@ impl Plan {
             (PackB::InPlace, near)
         };
         let most = match pack_b {
-            PackB::FirstTile => K_PANEL,
+            PackB::FirstTile | PackB::Ahead => K_PANEL,
             _ if far => K_FAR,
             _ => K_WHOLE,
         };
@@ -182,9 +189,15 @@ impl Plan {
         let cols = self.n_block.min(self.tiled().1);
         match self.pack_b {
             PackB::InPlace => 0,
-            PackB::FirstTile => self.packed(self.tile_cols, self.isa.lanes()),
+            PackB::FirstTile => self.panel(),
+            PackB::Ahead => self.panel().saturating_mul(2),
             PackB::Before => self.packed(cols, self.tile_cols),
         }
+    }
+
+    /// Floats of a strip's panel.
+    pub(super) fn panel(&self) -> usize {
+        self.packed(self.tile_cols, self.isa.lanes())
     }
 
     /// Floats of a swapped product's result before it is transposed.

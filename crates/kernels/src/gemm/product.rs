@@ -10,9 +10,11 @@
 //!         for each tile of rows: microkernel (the last block of k applies the epilogue)
 //! ```
 
+use super::pack::{self, Ahead};
 use super::plan::{PackB, Plan};
+use super::strips::Strips;
 use super::tile::{self, Finish, Tile};
-use super::{Epilogue, Start, pack};
+use super::{Epilogue, Start};
 use crate::activation::Activation;
 use crate::simd::{Kernel, Simd, for_each_vector};
 use crate::view::{MatMut, MatRef};
@@ -34,6 +36,11 @@ struct Block {
     m: (usize, usize),
     n: (usize, usize),
     k: (usize, usize),
+    /// Tiles of a strip: unless A is packed, `taller` of `height + 1` rows, and the others of `height`. An
+    /// edge of one row would run at an eighth of the rate.
+    tiles: usize,
+    height: usize,
+    taller: usize,
     packed_a: *const f32,
     packed_b: *mut f32,
 }
@@ -66,7 +73,9 @@ impl Kernel for Product<'_, '_> {
                         unsafe { pack::pack_a(s, block, self.plan.tile_rows, packed_a) };
                     }
                     let (m, n, k) = ((m0, m1), (n0, n1), (k0, k1));
-                    self.block(s, Block { m, n, k, packed_a, packed_b });
+                    let tiles = (m1 - m0).div_ceil(self.plan.tile_rows);
+                    let (height, taller) = ((m1 - m0) / tiles, (m1 - m0) % tiles);
+                    self.block(s, Block { m, n, k, tiles, height, taller, packed_a, packed_b });
                     m0 = m1;
                 }
                 k0 = k1;
@@ -83,13 +92,12 @@ impl Product<'_, '_> {
     /// The two inner loops: strips of columns, tiles of rows.
     #[inline(always)]
     fn block<S: Simd>(&mut self, s: S, at: Block) {
-        let Plan { tile_rows, tile_cols, rows_first, .. } = *self.plan;
-        let tiles = (at.m.1 - at.m.0).div_ceil(tile_rows);
+        let Plan { tile_cols, rows_first, .. } = *self.plan;
         let strips = (at.n.1 - at.n.0).div_ceil(tile_cols);
         let (mut strip, mut tile) = (0, 0);
         // One loop for both orders: the tiles are compiled once.
-        while strip < strips && tile < tiles {
-            self.tile(s, at, strip, tile, tiles);
+        while strip < strips && tile < at.tiles {
+            self.tile(s, at, strip, tile);
             if rows_first {
                 strip += 1;
                 if strip == strips {
@@ -97,7 +105,7 @@ impl Product<'_, '_> {
                 }
             } else {
                 tile += 1;
-                if tile == tiles {
+                if tile == at.tiles {
                     (strip, tile) = (strip + 1, 0);
                 }
             }
@@ -105,7 +113,7 @@ impl Product<'_, '_> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, at: Block, strip: usize, index: usize, tiles: usize) {
+    fn tile<S: Simd>(&mut self, s: S, at: Block, strip: usize, index: usize) {
         let Plan { tile_rows, tile_cols, pack_a, pack_b, .. } = *self.plan;
         let (m0, m1) = at.m;
         let k = at.k.1 - at.k.0;
@@ -116,9 +124,8 @@ impl Product<'_, '_> {
             let i = m0 + index * tile_rows;
             (i, tile_rows.min(m1 - i))
         } else {
-            // Tiles of nearly equal height: an edge of one row would run at an eighth of the rate.
-            let i = m0 + (m1 - m0) * index / tiles;
-            (i, m0 + (m1 - m0) * (index + 1) / tiles - i)
+            let i = m0 + index * at.height + index.min(at.taller);
+            (i, at.height + usize::from(index < at.taller))
         };
         let (a, a_row, a_k) = if pack_a {
             (at.packed_a.wrapping_add((i - m0) * k), 1, tile_rows)
@@ -126,30 +133,50 @@ impl Product<'_, '_> {
             let offset = i * self.a.row_stride() + at.k.0 * self.a.col_stride();
             (self.a.ptr().wrapping_add(offset), self.a.row_stride(), self.a.col_stride())
         };
-        let first = index == 0;
-        let panel =
-            if pack_b == PackB::FirstTile && first { at.packed_b } else { std::ptr::null_mut() };
-        let (b, b_row) = match pack_b {
+        let in_place = {
+            let offset = at.k.0 * self.b.row_stride() + j;
+            (self.b.ptr().wrapping_add(offset), self.b.row_stride())
+        };
+        let no_panel = std::ptr::null_mut();
+        // A strip's panel is as wide as its vectors.
+        let from_panel = |panel: *mut f32| (panel.cast_const(), cols.next_multiple_of(S::LANES));
+        let c_row = self.c.row_stride();
+        let c = self.c.ptr();
+        let mut ahead = None;
+        let ((b, b_row), panel) = match pack_b {
+            PackB::InPlace => (in_place, no_panel),
             PackB::Before => {
-                (at.packed_b.wrapping_add(strip * tile_cols * k).cast_const(), tile_cols)
+                let from = at.packed_b.wrapping_add(strip * tile_cols * k).cast_const();
+                ((from, tile_cols), no_panel)
             }
-            // A strip's panel is as wide as its vectors.
-            PackB::FirstTile if !first => {
-                (at.packed_b.cast_const(), cols.next_multiple_of(S::LANES))
-            }
-            _ => {
-                let offset = at.k.0 * self.b.row_stride() + j;
-                (self.b.ptr().wrapping_add(offset), self.b.row_stride())
+            PackB::FirstTile if index == 0 => (in_place, at.packed_b),
+            PackB::FirstTile => (from_panel(at.packed_b), no_panel),
+            PackB::Ahead => {
+                let strips = Strips::new(self.plan);
+                let number = strips.number(m0, at.k.0, strip);
+                let panel = strips.panel(number, at.packed_b);
+                // Nobody has copied the first strip of all.
+                let first = number == 0 && index == 0;
+                if first && at.tiles > 1 {
+                    (in_place, panel)
+                } else {
+                    let share = (index, at.tiles);
+                    let later = strips.ahead(self.b, number, share, at.packed_b);
+                    ahead = later.map(|(ahead, top)| {
+                        let (i, j) = if index + 1 < at.tiles { (i + rows, j) } else { top };
+                        Ahead { next_c: c.wrapping_add(i * c_row + j), ..ahead }
+                    });
+                    (if first { in_place } else { from_panel(panel) }, no_panel)
+                }
             }
         };
-        let c_row = self.c.row_stride();
-        let c = self.c.ptr().wrapping_add(i * c_row + j);
+        let c = c.wrapping_add(i * c_row + j);
         let continues = at.k.0 > 0 || self.start == Start::FromC;
         let finish = if last { self.finish(i, j) } else { Finish::Store };
         let tile = Tile { k, a, a_row, a_k, b, b_row, c, c_row, cols, continues, finish };
         // SAFETY: the tile lies in the checked views, or in packed blocks that cover it; the panel
-        // has room for `k` rows of a full tile.
-        unsafe { tile::run(s, rows, tile, panel) };
+        // has room for `k` rows of a full tile, and what is copied ahead lies in B and the other one.
+        unsafe { tile::run(s, rows, tile, panel, ahead) };
         if last {
             self.activate(s, i, rows, j, cols);
         }

@@ -15,8 +15,9 @@
 //! ```text
 //! c = zeros, or C where an earlier block of k was summed into it
 //! for k in 0..K:
-//!     load NV vectors of b[k]          (the first tile of a strip copies them to its panel)
+//!     load NV vectors of b[k]          (the first tile of a strip may copy them to its panel)
 //!     for r in 0..MR: c[r] += broadcast(a[r][k]) * b[k]
+//!     do something for a later tile    (once in four k, if planned)
 //! C = finish(c)
 //! ```
 //!
@@ -25,7 +26,9 @@
 //! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
 //! masked lanes are neither read nor written. C is read only where the sum continues.
 
+use super::pack::Ahead;
 use super::step::{Rows, load_at, step};
+use super::walk::{Walk, copying};
 use crate::simd::{Kernel, Simd};
 
 /// What happens to a finished sum on its way to C.
@@ -62,12 +65,6 @@ pub(crate) struct Tile {
     pub finish: Finish,
 }
 
-/// Rows of B that a copying tile asks for ahead of its loads: no prefetcher of the processor
-/// follows their stride.
-const AHEAD: usize = 8;
-/// Summands of a turn of the loop.
-const STEPS: usize = 4;
-
 /// A tile of `MR` rows and `NV` vectors; `MASKED` if the last vector is partial.
 struct TileKernel<const MR: usize, const NV: usize, const MASKED: bool> {
     tile: Tile,
@@ -85,23 +82,13 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
         // element of the tile's A, B, C, bias or mask, or of its panel.
         unsafe {
             let mask = s.first(t.cols - (NV - 1) * S::LANES);
-            let mut acc = [[s.splat(0.0); NV]; MR];
-            if t.continues {
-                for (r, row) in acc.iter_mut().enumerate() {
-                    for (v, sum) in row.iter_mut().enumerate() {
-                        let p = t.c.add(r * t.c_row + v * S::LANES);
-                        *sum = load_at::<S, NV, MASKED>(s, p, v, mask);
-                    }
-                }
-            }
+            let mut acc = begin::<S, MR, NV, MASKED>(s, &t, mask);
             if !self.panel.is_null() {
                 copying::<S, MR, NV, MASKED>(s, &mut acc, &t, mask, self.panel);
             } else if t.a_row == 1 {
-                let rows = Rows::<MR, MR>::new(t.a, 1);
-                walk::<S, MR, NV, MASKED, MR>(s, &mut acc, rows, t.a_k, &t, mask);
+                Walk::<S, MR, NV, MASKED, MR>::along(s, &mut acc, &t, t.a_k, mask).all(t.k);
             } else if t.a_k == 1 {
-                let rows = Rows::<MR, 3>::new(t.a, t.a_row);
-                walk::<S, MR, NV, MASKED, 3>(s, &mut acc, rows, 1, &t, mask);
+                Walk::<S, MR, NV, MASKED, 3>::along(s, &mut acc, &t, 1, mask).all(t.k);
             } else {
                 let (mut rows, mut b) = (Rows::<MR, 3>::new(t.a, t.a_row), t.b);
                 for _ in 0..t.k {
@@ -115,75 +102,57 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
     }
 }
 
-/// All k, [`STEPS`] in a turn, for an A whose rows or columns lie contiguous (both strides in an
-/// address would spill sums). `a_k` is the tile's: the compiler knows it if it is 1.
-///
-/// # Safety
-/// As [`Tile`] says.
-#[inline(always)]
-unsafe fn walk<S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>(
-    s: S,
-    acc: &mut [[S::F; NV]; MR],
-    mut a: Rows<MR, EACH>,
-    a_k: usize,
-    t: &Tile,
-    mask: S::M,
-) {
-    let (mut b, mut left) = (t.b, t.k);
-    // SAFETY: the caller's. Pointers wrap: after the last k they may point past the end by a
-    // whole stride.
-    unsafe {
-        // Not at the right edge, which is narrow and would be compiled as often again.
-        while (NV == 1 || !MASKED) && left >= STEPS {
-            for k in 0..STEPS {
-                let b = b.add(k * t.b_row);
-                step::<S, MR, NV, MASKED>(s, acc, &a, k * a_k, b, mask);
+/// A whole tile that does something for later ones meanwhile; of an A whose rows or columns lie
+/// contiguous.
+struct AheadKernel<const MR: usize, const NV: usize> {
+    tile: Tile,
+    ahead: Ahead,
+}
+
+impl<const MR: usize, const NV: usize> Kernel for AheadKernel<MR, NV> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (t, mask) = (self.tile, s.first(S::LANES));
+        // SAFETY: as for `TileKernel`; who made the `Ahead` vouches for its pointers.
+        unsafe {
+            let mut acc = begin::<S, MR, NV, false>(s, &t, mask);
+            if t.a_row == 1 {
+                let walk = Walk::<S, MR, NV, false, MR>::along(s, &mut acc, &t, t.a_k, mask);
+                walk.all_ahead(t.k, self.ahead, t.c_row);
+            } else {
+                let walk = Walk::<S, MR, NV, false, 3>::along(s, &mut acc, &t, 1, mask);
+                walk.all_ahead(t.k, self.ahead, t.c_row);
             }
-            a.advance(STEPS * a_k);
-            b = b.wrapping_add(STEPS * t.b_row);
-            left -= STEPS;
-        }
-        for _ in 0..left {
-            step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
-            a.advance(a_k);
-            b = b.wrapping_add(t.b_row);
+            finish::<S, MR, NV, false>(s, &t, &acc, mask);
         }
     }
 }
 
-/// All k, with the rows of B copied to `panel`.
+/// Where the sums start.
 ///
 /// # Safety
-/// As [`Tile`] says; `panel` is valid for `k` rows of whole vectors.
+/// As [`Tile`] says, for C.
 #[inline(always)]
-unsafe fn copying<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+unsafe fn begin<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
     s: S,
-    acc: &mut [[S::F; NV]; MR],
     t: &Tile,
     mask: S::M,
-    mut panel: *mut f32,
-) {
-    let (mut a, mut b) = (Rows::<MR, 3>::new(t.a, t.a_row), t.b);
-    // SAFETY: the caller's.
-    unsafe {
-        for _ in 0..t.k {
-            for v in 0..NV {
-                s.prefetch(b.wrapping_add(AHEAD * t.b_row + v * S::LANES));
-                let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
-                s.store(panel.add(v * S::LANES), row);
+) -> [[S::F; NV]; MR] {
+    let mut acc = [[s.splat(0.0); NV]; MR];
+    if t.continues {
+        for (r, row) in acc.iter_mut().enumerate() {
+            for (v, sum) in row.iter_mut().enumerate() {
+                // SAFETY: the caller's.
+                unsafe {
+                    let p = t.c.add(r * t.c_row + v * S::LANES);
+                    *sum = load_at::<S, NV, MASKED>(s, p, v, mask);
+                }
             }
-            // From the panel, to keep the vectors in registers: B may be the panel, for all that
-            // the compiler knows, and is loaded again. Many vectors need that.
-            if NV > MR {
-                step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
-            } else {
-                step::<S, MR, NV, false>(s, acc, &a, 0, panel, mask);
-            }
-            a.advance(t.a_k);
-            b = b.wrapping_add(t.b_row);
-            panel = panel.add(NV * S::LANES);
         }
     }
+    acc
 }
 
 /// # Safety
@@ -247,12 +216,27 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
 
 /// Runs the tile of `rows` rows: `rows` at most [`shapes`] of the vectors in `cols`. It copies the rows
 /// of B that it reads to `panel`, one after the other, each filled up to whole vectors; a null pointer
-/// copies nothing.
+/// copies nothing. What is `ahead` is done meanwhile, or before.
 ///
 /// # Safety
-/// The operands are valid as [`Tile`] says, and `panel` for `k` rows of whole vectors.
+/// The operands are valid as [`Tile`] and [`Ahead`] say, and `panel` for `k` rows of whole vectors.
 #[inline(always)]
-pub(super) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile, panel: *mut f32) {
+pub(super) unsafe fn run<S: Simd>(
+    s: S,
+    rows: usize,
+    tile: Tile,
+    panel: *mut f32,
+    ahead: Option<Ahead>,
+) {
+    if let Some(mut ahead) = ahead {
+        // SAFETY: the caller's.
+        unsafe {
+            if run_ahead(s, rows, tile, ahead) {
+                return;
+            }
+            ahead.copy_rows(s, ahead.rows);
+        }
+    }
     let nv = tile.cols.div_ceil(S::LANES);
     let masked = !tile.cols.is_multiple_of(S::LANES);
     macro_rules! tiles {
@@ -294,6 +278,33 @@ pub(super) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile, panel: *mut f32
             3: 1 2 3 4;
         }
     }
+}
+
+/// As [`run`] says, if there is a tile of this shape that does something for later ones.
+///
+/// # Safety
+/// As [`run`] says.
+#[inline(always)]
+unsafe fn run_ahead<S: Simd>(s: S, rows: usize, tile: Tile, ahead: Ahead) -> bool {
+    macro_rules! tiles {
+        ($($nv:literal: $($mr:literal)*;)*) => {
+            match (tile.cols / S::LANES, rows) {
+                $($(($nv, $mr) => s.call(AheadKernel::<$mr, $nv> { tile, ahead }),)*)*
+                _ => return false,
+            }
+        };
+    }
+    if !tile.cols.is_multiple_of(S::LANES) || (tile.a_row != 1 && tile.a_k != 1) {
+        return false;
+    }
+    if S::REGISTERS == 32 {
+        tiles! { 2: 11 12; 3: 7 8; 4: 5 6; }
+    } else if S::REGISTERS == 16 {
+        tiles! { 2: 5 6; 3: 2 3; }
+    } else {
+        return false;
+    }
+    true
 }
 
 /// Widths of tiles, in vectors, that exist for this many registers, and the rows of the largest

@@ -1,0 +1,151 @@
+//! A tile's way through all k, and what it does for other tiles meanwhile.
+
+use super::pack::Ahead;
+use super::step::{Rows, load_at, step};
+use super::tile::Tile;
+use crate::simd::Simd;
+
+/// Rows of B that a copying tile asks for ahead of its loads: no prefetcher of the processor
+/// follows their stride.
+const AHEAD: usize = 8;
+/// Summands of a turn of the loop.
+const STEPS: usize = 4;
+
+/// A tile on its way through all k, for an A whose rows or columns lie contiguous (both strides in
+/// an address would spill sums).
+pub(super) struct Walk<
+    'a,
+    S: Simd,
+    const MR: usize,
+    const NV: usize,
+    const MASKED: bool,
+    const EACH: usize,
+> {
+    s: S,
+    acc: &'a mut [[S::F; NV]; MR],
+    a: Rows<MR, EACH>,
+    a_k: usize,
+    /// Pointers wrap: after the last k they may point past the end by a whole stride.
+    b: *const f32,
+    b_row: usize,
+    mask: S::M,
+}
+
+impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>
+    Walk<'a, S, MR, NV, MASKED, EACH>
+{
+    /// `a_k` is the tile's: the compiler knows it if it is 1.
+    #[inline(always)]
+    pub(super) fn along(
+        s: S,
+        acc: &'a mut [[S::F; NV]; MR],
+        t: &Tile,
+        a_k: usize,
+        mask: S::M,
+    ) -> Self {
+        Self { s, acc, a: Rows::new(t.a, t.a_row), a_k, b: t.b, b_row: t.b_row, mask }
+    }
+
+    /// # Safety
+    /// As [`Tile`] says, for as many k.
+    #[inline(always)]
+    pub(super) unsafe fn all(mut self, mut left: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            // Not at the right edge, which is narrow and would be compiled as often again.
+            while (NV == 1 || !MASKED) && left >= STEPS {
+                self.turn();
+                left -= STEPS;
+            }
+            for _ in 0..left {
+                step::<S, MR, NV, MASKED>(self.s, self.acc, &self.a, 0, self.b, self.mask);
+                self.a.advance(self.a_k);
+                self.b = self.b.wrapping_add(self.b_row);
+            }
+        }
+    }
+
+    /// [`STEPS`] summands.
+    ///
+    /// # Safety
+    /// There are so many.
+    #[inline(always)]
+    unsafe fn turn(&mut self) {
+        for k in 0..STEPS {
+            // SAFETY: the caller's.
+            unsafe {
+                let b = self.b.add(k * self.b_row);
+                step::<S, MR, NV, MASKED>(self.s, self.acc, &self.a, k * self.a_k, b, self.mask);
+            }
+        }
+        self.a.advance(STEPS * self.a_k);
+        self.b = self.b.wrapping_add(STEPS * self.b_row);
+    }
+
+    /// All k, and what is to be done for later tiles: one line of the cache in a turn, for the
+    /// processor has room for few that are under way, and the tile's own pass through it.
+    ///
+    /// # Safety
+    /// As [`Tile`] says, for `k` summands, and [`Ahead`].
+    #[inline(always)]
+    pub(super) unsafe fn all_ahead(mut self, k: usize, mut ahead: Ahead, c_row: usize) {
+        let turns = k / STEPS;
+        let rows = if ahead.cols == NV * S::LANES { ahead.rows.min(turns / NV) } else { 0 };
+        let columns = NV.min((turns - rows * NV) / MR);
+        // SAFETY: the caller's.
+        unsafe {
+            ahead.copy_rows(self.s, ahead.rows - rows);
+            for _ in 0..rows {
+                for _ in 0..NV {
+                    ahead.copy_vector(self.s);
+                    self.turn();
+                }
+                ahead.end_row(NV * S::LANES);
+            }
+            for v in 0..columns {
+                let mut c = ahead.next_c.wrapping_add(v * S::LANES);
+                for _ in 0..MR {
+                    self.s.prefetch_far(c.cast());
+                    c = c.wrapping_add(c_row);
+                    self.turn();
+                }
+            }
+            self.all(k - (rows * NV + columns * MR) * STEPS);
+        }
+    }
+}
+
+/// All k, with the rows of B copied to `panel`.
+///
+/// # Safety
+/// As [`Tile`] says; `panel` is valid for `k` rows of whole vectors.
+#[inline(always)]
+pub(super) unsafe fn copying<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
+    s: S,
+    acc: &mut [[S::F; NV]; MR],
+    t: &Tile,
+    mask: S::M,
+    mut panel: *mut f32,
+) {
+    let (mut a, mut b) = (Rows::<MR, 3>::new(t.a, t.a_row), t.b);
+    // SAFETY: the caller's.
+    unsafe {
+        for _ in 0..t.k {
+            for v in 0..NV {
+                s.prefetch(b.wrapping_add(AHEAD * t.b_row + v * S::LANES));
+                let row = load_at::<S, NV, MASKED>(s, b.add(v * S::LANES), v, mask);
+                s.store(panel.add(v * S::LANES), row);
+            }
+            // From the panel, to keep the vectors in registers: B may be the panel, for all that
+            // the compiler knows, and is loaded again. Many vectors need that.
+            if NV > MR {
+                step::<S, MR, NV, MASKED>(s, acc, &a, 0, b, mask);
+            } else {
+                step::<S, MR, NV, false>(s, acc, &a, 0, panel, mask);
+            }
+            a.advance(t.a_k);
+            b = b.wrapping_add(t.b_row);
+            panel = panel.add(NV * S::LANES);
+        }
+    }
+}
