@@ -135,6 +135,7 @@ fn operands_are_packed_only_where_that_pays() {
         }
         // What is copied ahead fits the tiles that copy it, and would not stay in the second-level cache.
         if plan.pack_b == PackB::Ahead {
+            assert_eq!(isa.name(), "avx512", "{}", what());
             let tiles = m.div_ceil(plan.tile_rows);
             assert!(tiles * isa.lanes() >= 4 * plan.tile_cols, "{}", what());
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());

@@ -104,11 +104,13 @@ impl Plan {
         let size_a = m.saturating_mul(k);
         let near = n.saturating_mul(k) <= NEAR;
         let far = far(m, n, k);
+        // Narrower vectors take long enough for a strip that its rows come in time.
+        let passes = registers == 32 && n.saturating_mul(k) >= BLOCK;
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far)
         } else if far {
             (PackB::Before, true)
-        } else if n.saturating_mul(k) >= BLOCK && tiles >= AHEAD * vectors && n > tile_cols {
+        } else if passes && tiles >= AHEAD * vectors && n > tile_cols {
             (PackB::Ahead, false)
         } else if tiles >= MANY && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a

@@ -297,13 +297,10 @@ unsafe fn run_ahead<S: Simd>(s: S, rows: usize, tile: Tile, ahead: Ahead) -> boo
     if !tile.cols.is_multiple_of(S::LANES) || (tile.a_row != 1 && tile.a_k != 1) {
         return false;
     }
-    if S::REGISTERS == 32 {
-        tiles! { 2: 11 12; 3: 7 8; 4: 5 6; }
-    } else if S::REGISTERS == 16 {
-        tiles! { 2: 5 6; 3: 2 3; }
-    } else {
+    if S::REGISTERS != 32 {
         return false;
     }
+    tiles! { 2: 11 12; 3: 7 8; 4: 5 6; }
     true
 }
 
