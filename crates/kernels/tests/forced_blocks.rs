@@ -73,7 +73,7 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
 
 /// Strips that the tiles of the one before copy: several in a block, the last one narrower and masked,
 /// with more rows for each tile than it has turns and with fewer, through several blocks of k and, of a
-/// packed A, of rows.
+/// packed A, of rows; and the same tiles over packed blocks, asking for the next one's C alone.
 #[test]
 fn strips_may_be_copied_ahead() {
     let mut random = Random(52);
@@ -98,13 +98,19 @@ fn strips_may_be_copied_ahead() {
                 let sums = reference::gemm(m, n, k, case.a.twin(), case.b.twin());
                 for layout in [Rows(1), Columns(0), Layout::Spread(1)] {
                     let (a, b) = (case.a.stored(layout), case.b.stored(Rows(2)));
-                    for pack_a in [false, true] {
+                    for (pack_a, pack_b, rows_first) in [
+                        (false, PackB::Ahead, false),
+                        (true, PackB::Ahead, false),
+                        (false, PackB::Before, true),
+                        (true, PackB::Before, false),
+                    ] {
                         for k_block in [k, k.div_ceil(3)] {
                             let m_block = if pack_a { 2 * tile_rows } else { m };
-                            let (rows_first, pack_b) = (false, PackB::Ahead);
+                            let fetch_c = true;
                             let own = Plan::new(isa, m, n, k, true, true);
                             let cut = Plan { tile_rows, tile_cols, k_block, m_block, ..own };
-                            let plan = Plan { n_block: n, pack_a, pack_b, rows_first, ..cut };
+                            let cut = Plan { n_block: n, pack_a, fetch_c, ..cut };
+                            let plan = Plan { pack_b, rows_first, ..cut };
                             let what = format!("{isa} {layout:?} {plan:?}");
                             let mut c = Output::nan(m, n, 3);
                             let mut scratch = vec![f32::NAN; plan.scratch()];

@@ -192,7 +192,8 @@ fn the_named_shapes_have_the_documented_plans() {
     assert_eq!(brief(128, 512, 10, true, true), (13, 16, 512, PackB::FirstTile, false, false));
     assert_eq!(brief(256, 256, 256, true, true), (12, 32, 256, PackB::FirstTile, false, false));
     assert_eq!(brief(512, 512, 512, true, true), (8, 48, 512, PackB::Ahead, false, false));
-    assert_eq!(brief(2048, 2048, 2048, true, true), (6, 64, 512, PackB::Before, false, false));
+    assert_eq!(brief(1024, 1024, 1024, true, true), (6, 64, 512, PackB::Before, false, false));
+    assert_eq!(brief(2048, 2048, 2048, true, true), (8, 48, 512, PackB::Before, false, false));
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
 }
 

@@ -34,6 +34,13 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
+    /// Nothing to copy; the next tile's C alone.
+    #[inline(always)]
+    pub(super) fn of_c(next_c: *const f32) -> Self {
+        let (from, later, to) = (std::ptr::null(), std::ptr::null(), std::ptr::null_mut());
+        Self { rows: 0, cols: 0, from, row: 0, to, later, next_c }
+    }
+
     /// Copies the next vector of a row.
     ///
     /// # Safety

@@ -67,6 +67,8 @@ pub struct Plan {
     /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
     /// columns before the next strip's.
     pub rows_first: bool,
+    /// Whether a tile asks for the next one's C while it sums.
+    pub fetch_c: bool,
     /// The instruction set that it is for.
     pub isa: Isa,
     /// Whether it was planned for a B whose rows lie contiguous.
@@ -138,6 +140,7 @@ impl Plan {
         } else {
             n
         };
+        let fetch_c = pack_b == PackB::Ahead || fetches_c(lanes, m, n, k);
         let swap = false;
         Self {
             m,
@@ -152,6 +155,7 @@ impl Plan {
             pack_a,
             pack_b,
             rows_first,
+            fetch_c,
             isa,
             b_by_rows,
         }
@@ -231,6 +235,11 @@ fn far(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(k) > BLOCK && n.saturating_mul(k) > BLOCK
 }
 
+/// Whether the C of a product with a [`far`] B is passed so often that its tiles had better ask for it.
+fn fetches_c(lanes: usize, m: usize, n: usize, k: usize) -> bool {
+    lanes == 16 && far(m, n, k) && k > 2 * K_FAR
+}
+
 /// The size of equal parts of `len` that are no larger than `most`.
 fn balanced(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most).max(1)).max(1)
@@ -262,7 +271,7 @@ fn best_tile(registers: usize, lanes: usize, m: usize, n: usize, k: usize) -> (u
 /// begin, and one for each vector of C.
 fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: usize) -> f64 {
     let near = n.saturating_mul(k) <= NEAR;
-    let free = if far(m, n, k) { 4.0 } else { 3.0 };
+    let free = if far(m, n, k) && !fetches_c(lanes, m, n, k) { 4.0 } else { 3.0 };
     let tiles = m.div_ceil(most);
     let strip = |width: usize| -> f64 {
         let (rows, width) = (m as f64 / tiles as f64, width as f64);

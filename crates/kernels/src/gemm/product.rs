@@ -114,7 +114,7 @@ impl Product<'_, '_> {
 
     #[inline(always)]
     fn tile<S: Simd>(&mut self, s: S, at: Block, strip: usize, index: usize) {
-        let Plan { tile_rows, tile_cols, pack_a, pack_b, .. } = *self.plan;
+        let Plan { tile_rows, tile_cols, pack_a, pack_b, fetch_c, rows_first, .. } = *self.plan;
         let (m0, m1) = at.m;
         let k = at.k.1 - at.k.0;
         let last = at.k.1 == self.plan.k;
@@ -146,6 +146,14 @@ impl Product<'_, '_> {
         let ((b, b_row), panel) = match pack_b {
             PackB::InPlace => (in_place, no_panel),
             PackB::Before => {
+                if fetch_c {
+                    let (i, j) = match (rows_first, j + tile_cols < at.n.1) {
+                        (true, true) => (i, j + tile_cols),
+                        (true, false) => (i + rows, at.n.0),
+                        (false, _) => (i + rows, j),
+                    };
+                    ahead = Some(Ahead::of_c(c.wrapping_add(i * c_row + j)));
+                }
                 let from = at.packed_b.wrapping_add(strip * tile_cols * k).cast_const();
                 ((from, tile_cols), no_panel)
             }
