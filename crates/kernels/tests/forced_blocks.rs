@@ -6,7 +6,7 @@ mod common;
 use common::matrix::Layout::{self, Columns, Rows};
 use common::matrix::Output;
 use common::product::Case;
-use common::{Random, sparse};
+use common::{Random, sparse, tiles};
 use kernels::gemm::{Epilogue, PackB, Plan, Start, run};
 use kernels::{Isa, reference};
 
@@ -77,14 +77,11 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
 #[test]
 fn strips_may_be_copied_ahead() {
     let mut random = Random(52);
-    let whole = |lanes: usize| {
-        [(2, 12), (3, 8), (4, 6), (2, 6), (3, 3), (1, 4)].map(|(v, r)| (v * lanes, r))
-    };
     for isa in Isa::available() {
-        for (tile_cols, tile_rows) in whole(isa.lanes()).into_iter().step_by(sparse(3)) {
-            if !exists(isa, tile_cols / isa.lanes(), tile_rows) {
-                continue;
-            }
+        // Those that copy while they sum are among them; others copy first.
+        let several = tiles(isa).iter().filter(|(vectors, _)| (2..=4).contains(vectors));
+        for &(vectors, tile_rows) in several.step_by(sparse(3)) {
+            let tile_cols = vectors * isa.lanes();
             for [m, n, k] in [
                 [3 * tile_rows - 1, 3 * tile_cols - 5, 9],
                 [2 * tile_rows + 1, 2 * tile_cols, 70],
@@ -127,14 +124,4 @@ fn strips_may_be_copied_ahead() {
             }
         }
     }
-}
-
-/// Whether there are tiles of so many vectors and rows.
-fn exists(isa: Isa, vectors: usize, rows: usize) -> bool {
-    let most = match isa.name() {
-        "avx512" => [14, 12, 8, 6],
-        "avx2" => [10, 6, 3, 2],
-        _ => [4, 4, 4, 0],
-    };
-    rows <= most[vectors - 1]
 }

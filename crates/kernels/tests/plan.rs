@@ -3,19 +3,10 @@
 
 mod common;
 
-use common::sparse;
+use common::{sparse, tiles};
 use kernels::Isa;
 use kernels::gemm::{Epilogue, Gemm, PackB, Plan, Start, run};
 use kernels::{MatMut, MatRef};
-
-/// Widths in vectors, and the rows of the tallest tile of that width.
-fn tiles(isa: Isa) -> &'static [(usize, usize)] {
-    match isa.name() {
-        "avx512" => &[(1, 14), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (7, 3), (8, 3)],
-        "avx2" => &[(1, 10), (2, 6), (3, 3), (4, 2), (5, 1), (6, 1)],
-        _ => &[(1, 4), (2, 4), (3, 4)],
-    }
-}
 
 /// Registers that hold sums, a row of B and a broadcast.
 fn registers(isa: Isa) -> usize {
@@ -140,6 +131,9 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(tiles * isa.lanes() >= 4 * plan.tile_cols, "{}", what());
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
+        // C is asked for where it is passed three times or more.
+        let often = isa.name() == "avx512" && is_far(plan) && plan.k > 1024;
+        assert_eq!(plan.fetch_c, plan.pack_b == PackB::Ahead || often, "{}", what());
         let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
         assert_eq!(plan.scratch() == 0, !packs && !plan.swap, "{}", what());
     });

@@ -15,7 +15,7 @@ const LINE: usize = 16;
 /// strip will read, asks for the rows that a later tile is to copy, and for the next tile's C.
 ///
 /// A strip's rows come from the third-level cache, and a tile that waited for them would take twice as
-/// long; asked for a tile ahead and spread over all tiles, their way costs next to nothing.
+/// long; asked for a tile ahead and spread over all tiles, a vector costs two cycles.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     /// Rows to copy.

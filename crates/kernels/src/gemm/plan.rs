@@ -19,7 +19,7 @@ const K_FAR: usize = 512;
 const MANY: usize = 6;
 /// Tiles of rows for each vector of a strip from which on they copy the next one: a vector every four
 /// summands is as fast as it pays, and a strip has as many rows as there are summands.
-const AHEAD: usize = 4;
+const TILES_AHEAD: usize = 4;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 const NEAR: usize = 6 * 1024;
 /// Columns of a block of a swapped product, whose result waits in scratch memory.
@@ -33,7 +33,8 @@ pub enum PackB {
     /// The first tile of each strip reads them where they are and copies them to a panel for the
     /// others.
     FirstTile,
-    /// All tiles of a strip copy the next one's rows, some each, while they sum.
+    /// All tiles of a strip copy the next one's rows, some each, while they sum. Blocks hold all columns,
+    /// and all tiles of a strip come before the next strip's.
     Ahead,
     /// Blocks of B are copied to panels before the tiles run.
     Before,
@@ -67,7 +68,7 @@ pub struct Plan {
     /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
     /// columns before the next strip's.
     pub rows_first: bool,
-    /// Whether a tile asks for the next one's C while it sums.
+    /// Whether a tile asks for the next one's C while it sums. One that copies ahead does in any case.
     pub fetch_c: bool,
     /// The instruction set that it is for.
     pub isa: Isa,
@@ -107,12 +108,12 @@ impl Plan {
         let near = n.saturating_mul(k) <= NEAR;
         let far = far(m, n, k);
         // Narrower vectors take long enough for a strip that its rows come in time.
-        let passes = registers == 32 && n.saturating_mul(k) >= BLOCK;
+        let passes = whole_lines(lanes) && n.saturating_mul(k) >= BLOCK;
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far)
         } else if far {
             (PackB::Before, true)
-        } else if passes && tiles >= AHEAD * vectors && n > tile_cols {
+        } else if passes && tiles >= TILES_AHEAD * vectors && n > tile_cols {
             (PackB::Ahead, false)
         } else if tiles >= MANY && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
@@ -235,9 +236,15 @@ fn far(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(k) > BLOCK && n.saturating_mul(k) > BLOCK
 }
 
-/// Whether the C of a product with a [`far`] B is passed so often that its tiles had better ask for it.
+/// Whether the C of a [`far`] product is passed so often that its tiles had better ask for it.
 fn fetches_c(lanes: usize, m: usize, n: usize, k: usize) -> bool {
-    lanes == 16 && far(m, n, k) && k > 2 * K_FAR
+    whole_lines(lanes) && far(m, n, k) && k > 2 * K_FAR
+}
+
+/// Whether a vector is a whole line of the cache: with such ones alone is a tile done so soon that what
+/// the next needs has to be on its way.
+fn whole_lines(lanes: usize) -> bool {
+    lanes == 16
 }
 
 /// The size of equal parts of `len` that are no larger than `most`.
@@ -267,7 +274,7 @@ fn best_tile(registers: usize, lanes: usize, m: usize, n: usize, k: usize) -> (u
 /// A summand takes two multiply-adds or two loads a cycle, no less than a chain's latency of four,
 /// and 40 bytes of B a cycle from the second-level cache; a little for each load, and more for
 /// each vector of B beyond three that comes from there, which is what wide tiles were measured to
-/// lose (beyond four, where neither operand fits that cache). A tile takes some cycles more to
+/// lose (beyond four, where neither operand fits that cache and tiles do not ask for C). A tile takes some cycles more to
 /// begin, and one for each vector of C.
 fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: usize) -> f64 {
     let near = n.saturating_mul(k) <= NEAR;

@@ -140,8 +140,8 @@ impl Product<'_, '_> {
         let no_panel = std::ptr::null_mut();
         // A strip's panel is as wide as its vectors.
         let from_panel = |panel: *mut f32| (panel.cast_const(), cols.next_multiple_of(S::LANES));
-        let c_row = self.c.row_stride();
-        let c = self.c.ptr();
+        let (c, c_row) = (self.c.ptr(), self.c.row_stride());
+        let c_at = |i: usize, j: usize| c.wrapping_add(i * c_row + j);
         let mut ahead = None;
         let ((b, b_row), panel) = match pack_b {
             PackB::InPlace => (in_place, no_panel),
@@ -152,7 +152,7 @@ impl Product<'_, '_> {
                         (true, false) => (i + rows, at.n.0),
                         (false, _) => (i + rows, j),
                     };
-                    ahead = Some(Ahead::of_c(c.wrapping_add(i * c_row + j)));
+                    ahead = Some(Ahead::of_c(c_at(i, j).cast_const()));
                 }
                 let from = at.packed_b.wrapping_add(strip * tile_cols * k).cast_const();
                 ((from, tile_cols), no_panel)
@@ -169,16 +169,13 @@ impl Product<'_, '_> {
                     (in_place, panel)
                 } else {
                     let share = (index, at.tiles);
-                    let later = strips.ahead(self.b, number, share, at.packed_b);
-                    ahead = later.map(|(ahead, top)| {
-                        let (i, j) = if index + 1 < at.tiles { (i + rows, j) } else { top };
-                        Ahead { next_c: c.wrapping_add(i * c_row + j), ..ahead }
-                    });
+                    let c = |i, j| c_at(i, j).cast_const();
+                    ahead = strips.ahead(self.b, number, share, at.packed_b, c, (i + rows, j));
                     (if first { in_place } else { from_panel(panel) }, no_panel)
                 }
             }
         };
-        let c = c.wrapping_add(i * c_row + j);
+        let c = c_at(i, j);
         let continues = at.k.0 > 0 || self.start == Start::FromC;
         let finish = if last { self.finish(i, j) } else { Finish::Store };
         let tile = Tile { k, a, a_row, a_k, b, b_row, c, c_row, cols, continues, finish };

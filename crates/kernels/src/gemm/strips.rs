@@ -52,8 +52,9 @@ impl<'a> Strips<'a> {
         memory.wrapping_add(number % 2 * self.plan.panel())
     }
 
-    /// What tile `index` of `tiles` does for the strip after its own, which has this number: its
-    /// share of the rows; with the place of the next strip's C.
+    /// What tile `index` of `tiles` does for the strip after its own, which has this number: its share
+    /// of the rows. `c` finds an element of C by row and column, `below` is the one behind the tile's
+    /// first column.
     #[inline(always)]
     pub(super) fn ahead(
         &self,
@@ -61,8 +62,11 @@ impl<'a> Strips<'a> {
         number: usize,
         (index, tiles): (usize, usize),
         memory: *mut f32,
-    ) -> Option<(Ahead, (usize, usize))> {
+        c: impl Fn(usize, usize) -> *const f32,
+        below: (usize, usize),
+    ) -> Option<Ahead> {
         let next = self.place(number + 1)?;
+        let next_c = if index + 1 < tiles { c(below.0, below.1) } else { c(next.i, next.j) };
         // The first tile of all copies its own strip, if there are others.
         let busy = number == 0 && tiles > 1;
         let (index, tiles) = if busy { (index - 1, tiles - 1) } else { (index, tiles) };
@@ -78,7 +82,6 @@ impl<'a> Strips<'a> {
         };
         let from = b(next.k.0 + start, next.j);
         let to = self.panel(number + 1, memory).wrapping_add(start * width);
-        let next_c = std::ptr::null();
-        Some((Ahead { rows: end - start, cols, from, row, to, later, next_c }, (next.i, next.j)))
+        Some(Ahead { rows: end - start, cols, from, row, to, later, next_c })
     }
 }
