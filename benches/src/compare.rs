@@ -14,6 +14,8 @@ pub struct Round {
     pub seconds: [f64; 4],
     /// Seconds that the multiply-adds of one product take from registers, on as many threads.
     pub peak: f64,
+    /// Seconds that they take in products so small that nothing leaves the first-level cache.
+    pub near: f64,
     /// Seconds of one of our products on a single thread.
     pub alone: f64,
 }
@@ -96,6 +98,11 @@ impl Outcome {
         Spread::of(self.rounds.iter().map(|round| round.peak / round.seconds[0]))
     }
 
+    /// The rate of our smallest products, from the first-level cache, as a fraction of the processor's.
+    pub fn near_of_peak(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| round.peak / round.near))
+    }
+
     /// How many times as fast as on one thread we are.
     pub fn speed_up(&self) -> Spread {
         Spread::of(self.rounds.iter().map(|round| round.alone / round.seconds[0]))
@@ -117,9 +124,9 @@ pub fn table(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     let speed_up = threads > 1;
     let names = Contender::ALL.map(Contender::name);
-    let _ = write!(text, "| product | shape | {} | of peak |", names.join(" | "));
+    let _ = write!(text, "| product | shape | {} | of peak | near |", names.join(" | "));
     let _ = writeln!(text, "{} to the best peer |", if speed_up { " to 1 thread |" } else { "" });
-    let _ = write!(text, "|---|---|{}", "---:|".repeat(Contender::ALL.len() + 2));
+    let _ = write!(text, "|---|---|{}", "---:|".repeat(Contender::ALL.len() + 3));
     let _ = writeln!(text, "{}", if speed_up { "---:|" } else { "" });
     for outcome in outcomes {
         let _ = write!(text, "| {} | {} |", outcome.name, outcome.shape);
@@ -132,7 +139,8 @@ pub fn table(outcomes: &[Outcome]) -> String {
                 _ => write!(text, " {:.1} |", median / 1e9),
             };
         }
-        let _ = write!(text, " {:.0} % |", 100.0 * outcome.of_peak().median);
+        let (of_peak, near) = (outcome.of_peak().median, outcome.near_of_peak().median);
+        let _ = write!(text, " {:.0} % | {:.0} % |", 100.0 * of_peak, 100.0 * near);
         if speed_up {
             let _ = write!(text, " {:.2} |", outcome.speed_up().median);
         }
@@ -164,6 +172,7 @@ mod tests {
         let round = |seconds: &[f64; 4]| Round {
             seconds: *seconds,
             peak: seconds[0] / 2.0,
+            near: seconds[0] / 1.6,
             alone: seconds[0] * 1.5,
         };
         Outcome {
@@ -207,7 +216,7 @@ mod tests {
     fn a_line_has_rates_and_the_ratio() {
         let second = 6.422528e-3;
         let text = table(&[outcome(1, &[[second, 2.0 * second, 4.0 * second, 1.25 * second]])]);
-        let expected = "| W1 forward 1 | 32x784x128 | 1.0 (1.0 to 1.0) | 0.5 | 0.2 | 0.8 | 50 % | \
+        let expected = "| W1 forward 1 | 32x784x128 | 1.0 (1.0 to 1.0) | 0.5 | 0.2 | 0.8 | 50 % | 80 % | \
                         **1.25** (1.25 to 1.25) faer |";
         assert!(text.contains(expected), "{text}");
         assert!(text.ends_with("best peer: all 1.25, layers 1.25.\n"), "{text}");

@@ -15,7 +15,7 @@ use benches::peers::{Contender, assert_equal_results, set_matrixmultiply_threads
 use benches::{grid, record, shapes};
 use clap::Parser;
 use kernels::{Isa, peak};
-use trainer::roofline::{Machine, Operands, Product, time_team};
+use trainer::roofline::{Layout, Machine, Operands, Product, time_team};
 
 /// What a sample is to take at least; of a team, longer than the system takes to give each thread
 /// a processor of its own.
@@ -82,7 +82,8 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     text += &format!("- `cargo run --release -p benches -- --rounds {}`\n\n", arguments.rounds);
     text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
              the multiply-adds that the same threads reach from registers, measured in the same \
-             rounds. Ratios: medians and quartiles of the rounds' pairs.\n";
+             rounds. `near`: what a product reaches of that whose operands stay in the first-level \
+             cache. Ratios: medians and quartiles of the rounds' pairs.\n";
     for team in teams {
         let outcomes = ask(team, arguments)?;
         let noun = if team == 1 { "thread" } else { "threads" };
@@ -149,7 +150,7 @@ fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
     let rounds = if slowest > LONG { rounds.div_ceil(4) } else { rounds };
     (0..rounds)
         .map(|round| {
-            let (mut seconds, mut rate) = ([0.0; 4], 0.0);
+            let (mut seconds, mut rate, mut near) = ([0.0; 4], 0.0, 0.0);
             for turn in 0..seconds.len() {
                 let index = (round + turn) % seconds.len();
                 let repetitions = repetitions[index];
@@ -157,6 +158,7 @@ fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
                 seconds[index] = time.as_secs_f64() / repetitions as f64;
                 if Contender::ALL[index] == Contender::Ours {
                     rate = peak_rate(threads);
+                    near = near_rate(threads);
                 }
             }
             let alone = if threads > 1 {
@@ -165,7 +167,8 @@ fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
             } else {
                 seconds[0]
             };
-            Round { seconds, peak: product.flops() / rate, alone }
+            let (peak, near) = (product.flops() / rate, product.flops() / near);
+            Round { seconds, peak, near, alone }
         })
         .collect()
 }
@@ -182,4 +185,21 @@ fn peak_rate(threads: usize) -> f64 {
     };
     let time = time_team(&mut vec![work; threads], REPETITIONS);
     (threads * REPETITIONS) as f64 * peak::multiply_adds(isa, ROUNDS) / time.as_secs_f64()
+}
+
+/// Floating-point operations a second of a single tile whose operands stay in the first-level cache, on
+/// all threads, measured likewise: what is left of the peak to a program that loads its operands, where
+/// another one may have half of the same core.
+fn near_rate(threads: usize) -> f64 {
+    const REPETITIONS: usize = 100;
+    let (name, layout) = (String::from("near"), Layout::Plain);
+    let product = Product { name, m: 8, k: 192, n: 48, layout };
+    let mut operands = vec![Operands::new(&product); threads];
+    let mut team: Vec<_> = operands
+        .iter_mut()
+        .flat_map(|operands| operands.team(Isa::best(), 1, None))
+        .map(|mut work| move || (0..REPETITIONS).for_each(|_| work()))
+        .collect();
+    let time = time_team(&mut team, 1);
+    (threads * REPETITIONS) as f64 * product.flops() / time.as_secs_f64()
 }

@@ -71,11 +71,11 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
     }
 }
 
-/// Strips that the tiles of the one before copy: several in a block, the last one narrower and masked,
-/// with more rows for each tile than it has turns and with fewer, through several blocks of k and, of a
-/// packed A, of rows; and the same tiles over packed blocks, asking for the next one's C alone.
+/// Blocks of B that the tiles of the one before copy: strips of which the last is narrower
+/// and masked, with more rows for each tile than it has turns and with fewer, through several blocks of
+/// columns, of k and of rows; and the same tiles over packed blocks, asking for C and A alone.
 #[test]
-fn strips_may_be_copied_ahead() {
+fn tiles_may_copy_ahead() {
     let mut random = Random(52);
     for isa in Isa::available() {
         // Those that copy while they sum are among them; others copy first.
@@ -86,42 +86,56 @@ fn strips_may_be_copied_ahead() {
                 [3 * tile_rows - 1, 3 * tile_cols - 5, 9],
                 [2 * tile_rows + 1, 2 * tile_cols, 70],
                 [13 * tile_rows - 2, 2 * tile_cols + 3, 50],
+                [5 * tile_rows + 2, 5 * tile_cols + 1, 150],
                 [tile_rows, 3 * tile_cols, 10],
             ]
             .into_iter()
-            .take(if cfg!(miri) { 2 } else { 4 })
+            .take(if cfg!(miri) { 2 } else { 5 })
             {
                 let case = Case::whole(&mut random, [m, n, k]);
                 let sums = reference::gemm(m, n, k, case.a.twin(), case.b.twin());
                 for layout in [Rows(1), Columns(0), Layout::Spread(1)] {
                     let (a, b) = (case.a.stored(layout), case.b.stored(Rows(2)));
-                    for (pack_a, pack_b, rows_first) in [
-                        (false, PackB::Ahead, false),
-                        (true, PackB::Ahead, false),
-                        (false, PackB::Before, true),
-                        (true, PackB::Before, false),
-                    ] {
-                        for k_block in [k, k.div_ceil(3)] {
-                            let m_block = if pack_a { 2 * tile_rows } else { m };
-                            let fetch_c = true;
-                            let own = Plan::new(isa, m, n, k, true, true);
-                            let cut = Plan { tile_rows, tile_cols, k_block, m_block, ..own };
-                            let cut = Plan { n_block: n, pack_a, fetch_c, ..cut };
-                            let plan = Plan { pack_b, rows_first, ..cut };
-                            let what = format!("{isa} {layout:?} {plan:?}");
-                            let mut c = Output::nan(m, n, 3);
-                            let mut scratch = vec![f32::NAN; plan.scratch()];
-                            let epilogue = Epilogue::Bias(&case.bias.values);
-                            let (a, b) = (a.view(), b.view());
-                            run(isa, &plan, a, b, c.view(), Start::Zero, epilogue, &mut scratch);
-                            for (at, x) in c.done(&what).iter().enumerate() {
-                                let expected = sums[at] as f32 + case.bias.values[at % n];
-                                assert_eq!(*x, expected, "{what}, {at}");
-                            }
+                    for plan in plans_ahead(isa, [m, n, k], (tile_rows, tile_cols)) {
+                        let what = format!("{isa} {layout:?} {plan:?}");
+                        let mut c = Output::nan(m, n, 3);
+                        let mut scratch = vec![f32::NAN; plan.scratch()];
+                        let epilogue = Epilogue::Bias(&case.bias.values);
+                        let (a, b) = (a.view(), b.view());
+                        run(isa, &plan, a, b, c.view(), Start::Zero, epilogue, &mut scratch);
+                        for (at, x) in c.done(&what).iter().enumerate() {
+                            let expected = sums[at] as f32 + case.bias.values[at % n];
+                            assert_eq!(*x, expected, "{what}, {at}");
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// All ways in which tiles of a size may do something for later ones.
+fn plans_ahead(isa: Isa, [m, n, k]: [usize; 3], tile: (usize, usize)) -> Vec<Plan> {
+    let (tile_rows, tile_cols) = tile;
+    let own = Plan { tile_rows, tile_cols, fetch_c: true, ..Plan::new(isa, m, n, k, true, true) };
+    let mut plans = Vec::new();
+    for (pack_a, pack_b, rows_first) in [
+        (false, PackB::Ahead, false),
+        (false, PackB::Ahead, true),
+        (true, PackB::Ahead, true),
+        (false, PackB::InPlace, true),
+        (false, PackB::Before, true),
+        (true, PackB::Before, false),
+    ] {
+        for k_block in [k, k.div_ceil(3)] {
+            for n_block in [tile_cols, 2 * tile_cols, n] {
+                for m_block in [2 * tile_rows, m] {
+                    let fetch_a = rows_first && k_block < k;
+                    let cut = Plan { k_block, n_block, m_block, fetch_a, ..own.clone() };
+                    plans.push(Plan { pack_a, pack_b, rows_first, ..cut });
+                }
+            }
+        }
+    }
+    plans
 }

@@ -1,16 +1,18 @@
 //! `C = epilogue(A B)` over strided views.
 //!
 //! Reading order: [`Plan`] decides once a shape; [`Gemm`] owns the plan and its scratch memory and
-//! runs it; `product` holds the loops around the tiles; `tile` is the microkernel, `walk` its hot
-//! loop, `step` one k of it; `pack` copies blocks for it, `strips` says who copies what ahead;
+//! runs it; `product` holds the loops around the tiles, `blocks` cuts what they go through; `tile` is
+//! the microkernel, `walk` its hot loop, `step` one k of it; `pack` copies blocks for it, `ahead` says
+//! what a tile copies for later ones;
 //! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several
 //! threads.
 
+mod ahead;
+mod blocks;
 mod pack;
 mod plan;
 mod product;
 pub(crate) mod step;
-mod strips;
 mod swapped;
 mod team;
 mod tile;

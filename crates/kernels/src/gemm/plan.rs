@@ -9,6 +9,8 @@ const BLOCK: usize = 256 * 1024;
 const BLOCK_A: usize = 64 * 1024;
 /// Floats of a packed block of B that stays there while all rows of A pass through.
 const BLOCK_FAR: usize = 192 * 1024;
+/// Floats of such a block while the next one, of the same size, is copied.
+const BLOCK_AHEAD: usize = 144 * 1024;
 /// Up to this many summands a product is not cut: one pass over C.
 const K_WHOLE: usize = 1024;
 /// Summands of a panel that many tiles read.
@@ -17,8 +19,8 @@ const K_PANEL: usize = 512;
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
 const MANY: usize = 6;
-/// Tiles of rows for each vector of a strip from which on they copy the next one: a vector every four
-/// summands is as fast as it pays, and a strip has as many rows as there are summands.
+/// Tiles of rows for each vector of a strip from which on they copy the next block of B: a vector every
+/// four summands is as fast as it pays, and a strip has as many rows as there are summands.
 const TILES_AHEAD: usize = 4;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 const NEAR: usize = 6 * 1024;
@@ -33,8 +35,7 @@ pub enum PackB {
     /// The first tile of each strip reads them where they are and copies them to a panel for the
     /// others.
     FirstTile,
-    /// All tiles of a strip copy the next one's rows, some each, while they sum. Blocks hold all columns,
-    /// and all tiles of a strip come before the next strip's.
+    /// The tiles of a block copy the next one to panels while they sum, some rows each.
     Ahead,
     /// Blocks of B are copied to panels before the tiles run.
     Before,
@@ -68,7 +69,10 @@ pub struct Plan {
     /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
     /// columns before the next strip's.
     pub rows_first: bool,
-    /// Whether a tile asks for the next one's C while it sums. One that copies ahead does in any case.
+    /// Whether tiles ask for the rows of A that come next while they sum: where all strips of a tile's
+    /// rows come first, and rows are contiguous.
+    pub fetch_a: bool,
+    /// Whether a tile asks for the next one's C while it sums. One that copies does in any case.
     pub fetch_c: bool,
     /// The instruction set that it is for.
     pub isa: Isa,
@@ -107,14 +111,16 @@ impl Plan {
         let size_a = m.saturating_mul(k);
         let near = n.saturating_mul(k) <= NEAR;
         let far = far(m, n, k);
-        // Narrower vectors take long enough for a strip that its rows come in time.
-        let passes = whole_lines(lanes) && n.saturating_mul(k) >= BLOCK;
+        // Scalars of a transposed A lie a stride apart along k.
+        let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
+        let passes = far || n.saturating_mul(k) >= BLOCK;
+        let ahead = whole_lines(lanes) && passes && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far)
+        } else if ahead && n > tile_cols {
+            (PackB::Ahead, far || pack_a)
         } else if far {
             (PackB::Before, true)
-        } else if passes && tiles >= TILES_AHEAD * vectors && n > tile_cols {
-            (PackB::Ahead, false)
         } else if tiles >= MANY && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
             // long stride wastes.
@@ -128,20 +134,24 @@ impl Plan {
             _ => K_WHOLE,
         };
         let k_block = balanced(k, most);
-        // Scalars of a transposed A lie a stride apart along k.
-        let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
         let m_block = if pack_a {
             round_up(balanced(m, (BLOCK_A / k_block.max(1)).max(tile_rows)), tile_rows)
         } else {
             m
         };
-        let n_block = if pack_b == PackB::Before {
-            let most = if far { BLOCK_FAR } else { BLOCK };
-            round_up(balanced(n, (most / k_block.max(1)).max(1)), tile_cols)
-        } else {
-            n
+        // Columns of a block of so many floats.
+        let of = |most: usize| round_up(balanced(n, (most / k_block.max(1)).max(1)), tile_cols);
+        let n_block = match pack_b {
+            PackB::InPlace | PackB::FirstTile => n,
+            // Each block has A packed again.
+            PackB::Ahead if pack_a => of(BLOCK_FAR),
+            PackB::Ahead if far => of(BLOCK_AHEAD),
+            // All of A stays near, and passes once a strip.
+            PackB::Ahead => tile_cols,
+            PackB::Before => of(if far { BLOCK_FAR } else { BLOCK }),
         };
-        let fetch_c = pack_b == PackB::Ahead || fetches_c(lanes, m, n, k);
+        let fetch_a = whole_lines(lanes) && far && a_by_rows;
+        let fetch_c = whole_lines(lanes) && (far || pack_b == PackB::Ahead);
         let swap = false;
         Self {
             m,
@@ -156,6 +166,7 @@ impl Plan {
             pack_a,
             pack_b,
             rows_first,
+            fetch_a,
             fetch_c,
             isa,
             b_by_rows,
@@ -182,6 +193,11 @@ impl Plan {
         cycles(lanes, (self.tile_rows, self.tile_cols / lanes), m, n, self.k)
     }
 
+    /// Whether tiles do something for later ones.
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.fetch_a || self.fetch_c || self.pack_b == PackB::Ahead
+    }
+
     /// Rows and columns of C as the tiles see it.
     fn tiled(&self) -> (usize, usize) {
         if self.swap { (self.n, self.m) } else { (self.m, self.n) }
@@ -193,18 +209,17 @@ impl Plan {
     }
 
     fn scratch_b(&self) -> usize {
-        let cols = self.n_block.min(self.tiled().1);
         match self.pack_b {
             PackB::InPlace => 0,
-            PackB::FirstTile => self.panel(),
-            PackB::Ahead => self.panel().saturating_mul(2),
-            PackB::Before => self.packed(cols, self.tile_cols),
+            PackB::FirstTile => self.packed(self.tile_cols, self.isa.lanes()),
+            PackB::Ahead => self.block_of_b().saturating_mul(2),
+            PackB::Before => self.block_of_b(),
         }
     }
 
-    /// Floats of a strip's panel.
-    pub(super) fn panel(&self) -> usize {
-        self.packed(self.tile_cols, self.isa.lanes())
+    /// Floats of a packed block of B.
+    pub(super) fn block_of_b(&self) -> usize {
+        self.packed(self.n_block.min(self.tiled().1), self.tile_cols)
     }
 
     /// Floats of a swapped product's result before it is transposed.
@@ -236,13 +251,8 @@ fn far(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(k) > BLOCK && n.saturating_mul(k) > BLOCK
 }
 
-/// Whether the C of a [`far`] product is passed so often that its tiles had better ask for it.
-fn fetches_c(lanes: usize, m: usize, n: usize, k: usize) -> bool {
-    whole_lines(lanes) && far(m, n, k) && k > 2 * K_FAR
-}
-
 /// Whether a vector is a whole line of the cache: with such ones alone is a tile done so soon that what
-/// the next needs has to be on its way.
+/// the next needs has to be on its way. (128x784x512 copied ahead on AVX2: 1.01 of the time.)
 fn whole_lines(lanes: usize) -> bool {
     lanes == 16
 }
@@ -271,23 +281,26 @@ fn best_tile(registers: usize, lanes: usize, m: usize, n: usize, k: usize) -> (u
 
 /// Cycles of `[m, k] x [k, n]` in tiles of at most `most` rows of `width` vectors, by a model.
 ///
-/// A summand takes two multiply-adds or two loads a cycle, no less than a chain's latency of four,
-/// and 40 bytes of B a cycle from the second-level cache; a little for each load, and more for
-/// each vector of B beyond three that comes from there, which is what wide tiles were measured to
-/// lose (beyond four, where neither operand fits that cache and tiles do not ask for C). A tile takes some cycles more to
-/// begin, and one for each vector of C.
+/// A summand takes two multiply-adds or two loads a cycle, no less than a chain's latency of four, 40
+/// bytes of B a cycle from the second-level cache, and with AVX-512 three instructions a cycle: half of
+/// what a core starts, for another program may have the other half. A little for each load, and more for
+/// each vector of B beyond three that comes from there, which is what wide tiles were measured to lose
+/// (beyond four, where neither operand fits that cache). A tile takes some cycles more to begin, and one
+/// for each vector of C.
 fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: usize) -> f64 {
     let near = n.saturating_mul(k) <= NEAR;
-    let free = if far(m, n, k) && !fetches_c(lanes, m, n, k) { 4.0 } else { 3.0 };
+    let free = if far(m, n, k) { 4.0 } else { 3.0 };
     let tiles = m.div_ceil(most);
     let strip = |width: usize| -> f64 {
         let (rows, width) = (m as f64 / tiles as f64, width as f64);
         let bytes = 4.0 * width * lanes as f64;
         let sums = rows * width;
         let beyond = if near || rows <= 1.0 { 0.0 } else { (bytes / 64.0 - free).max(0.0) };
-        let summand = (sums / 2.0).max((rows + width) / 2.0).max(4.0).max(bytes / 40.0)
-            + 0.05 * (rows + width)
-            + 0.4 * beyond;
+        let started = if whole_lines(lanes) { (sums + rows + width) / 3.0 } else { 0.0 };
+        let summand =
+            (sums / 2.0).max((rows + width) / 2.0).max(started).max(4.0).max(bytes / 40.0)
+                + 0.05 * (rows + width)
+                + 0.4 * beyond;
         tiles as f64 * (k as f64 * summand + 30.0 + sums)
     };
     let vectors = n.div_ceil(lanes);

@@ -1,22 +1,22 @@
 //! The loops around the tiles.
 //!
 //! ```text
-//! for each block of n columns:
-//!   for each block of k:                     (C is summed across blocks of k)
-//!     pack B if planned
-//!     for each block of m rows:
-//!       pack A if planned
-//!       for each strip of columns:           (or these two loops the other way round)
-//!         for each tile of rows: microkernel (the last block of k applies the epilogue)
+//! for each block of B:                       (all blocks of k of some columns, then the next columns)
+//!     pack it if planned                     (or only the first: tiles copy the next one while they sum)
+//!     for each block of rows:
+//!         pack A if planned
+//!         for each tile of rows:
+//!             for each strip of columns:     (or these two loops the other way round)
+//!                 microkernel                (the last block of k applies the epilogue)
 //! ```
 
-use super::pack::{self, Ahead};
+use super::blocks::{Block, RowTiles};
+use super::pack;
 use super::plan::{PackB, Plan};
-use super::strips::Strips;
-use super::tile::{self, Finish, Tile};
+use super::tile::{self, Finish, Step, Tile};
 use super::{Epilogue, Start};
 use crate::activation::Activation;
-use crate::simd::{Kernel, Simd, for_each_vector};
+use crate::simd::{Kernel, Simd, load_some, store_some};
 use crate::view::{MatMut, MatRef};
 
 /// A product whose shapes have been checked against its plan.
@@ -30,19 +30,31 @@ pub(super) struct Product<'a, 'b> {
     pub scratch: &'a mut [f32],
 }
 
-/// One block of the three outer loops.
-#[derive(Clone, Copy)]
-struct Block {
-    m: (usize, usize),
-    n: (usize, usize),
-    k: (usize, usize),
-    /// Tiles of a strip: unless A is packed, `taller` of `height + 1` rows, and the others of `height`. An
-    /// edge of one row would run at an eighth of the rate.
-    tiles: usize,
-    height: usize,
-    taller: usize,
-    packed_a: *const f32,
-    packed_b: *mut f32,
+/// Where the two inner loops are: a block of B, a block of rows, and the memory for what is packed.
+pub(super) struct Place {
+    /// Whether tiles do something for later ones.
+    ahead: bool,
+    /// Whether this is the first block of B, which no tile has copied.
+    pub first: bool,
+    pub block: Block,
+    /// The one that comes after.
+    pub next: Option<Block>,
+    pub strips: usize,
+    pub rows: RowTiles,
+    /// Tiles of a strip in the blocks of rows above, and in all, where they copy ahead.
+    pub above: usize,
+    pub tiles: usize,
+    packed_a: *mut f32,
+    /// For this block of B, and for the next one.
+    pub b: [*mut f32; 2],
+}
+
+impl Place {
+    /// Whether the first tiles of all are those with this index: nobody has copied their block of B.
+    #[inline(always)]
+    fn fresh(&self, index: usize) -> bool {
+        self.first && self.above + index == 0
+    }
 }
 
 impl Kernel for Product<'_, '_> {
@@ -50,40 +62,44 @@ impl Kernel for Product<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let Plan { m, n, k, k_block, m_block, n_block, .. } = *self.plan;
-        let (scratch_a, scratch_b) = self.scratch.split_at_mut(self.plan.scratch_a());
+        let plan = self.plan;
+        let Plan { m, tile_rows, tile_cols, pack_a, pack_b, .. } = *plan;
+        let (scratch_a, scratch_b) = self.scratch.split_at_mut(plan.scratch_a());
         let (packed_a, packed_b) = (scratch_a.as_mut_ptr(), scratch_b.as_mut_ptr());
-        let mut n0 = 0;
-        while n0 < n {
-            let n1 = (n0 + n_block).min(n);
-            let mut k0 = 0;
+        // Blocks of B take turns in two places if tiles copy them.
+        let place = |number: usize| match pack_b {
+            PackB::Ahead => packed_b.wrapping_add(number % 2 * plan.block_of_b()),
+            _ => packed_b,
+        };
+        let tiles = if pack_b == PackB::Ahead { RowTiles::all(plan) } else { 0 };
+        let (mut block, mut number) = (Block::first(plan), 0);
+        loop {
+            let (next, strips) = (block.next(plan), block.strips(plan));
+            let (rows, b) = (RowTiles::new(plan, 0), [place(number), place(number + 1)]);
+            if pack_b == PackB::Before {
+                let b = self.b.row_range(block.k.0..block.k.1).col_range(block.n.0..block.n.1);
+                // SAFETY: `scratch_b` counts a whole block.
+                unsafe { pack::pack_b(s, b, tile_cols, packed_b) };
+            }
+            let (ahead, first) = (plan.looks_ahead(), number == 0);
+            let mut at =
+                Place { ahead, first, block, next, strips, rows, above: 0, tiles, packed_a, b };
             loop {
-                let k1 = (k0 + k_block).min(k);
-                if self.plan.pack_b == PackB::Before {
-                    let block = self.b.row_range(k0..k1).col_range(n0..n1);
-                    // SAFETY: `scratch_b` counts a whole block.
-                    unsafe { pack::pack_b(s, block, self.plan.tile_cols, packed_b) };
+                if pack_a {
+                    let a = self.a.row_range(at.rows.start..at.rows.end);
+                    let a = a.col_range(block.k.0..block.k.1);
+                    // SAFETY: `scratch_a` counts a whole block.
+                    unsafe { pack::pack_a(s, a, tile_rows, packed_a) };
                 }
-                let mut m0 = 0;
-                while m0 < m {
-                    let m1 = (m0 + m_block).min(m);
-                    if self.plan.pack_a {
-                        let block = self.a.row_range(m0..m1).col_range(k0..k1);
-                        // SAFETY: `scratch_a` counts a whole block.
-                        unsafe { pack::pack_a(s, block, self.plan.tile_rows, packed_a) };
-                    }
-                    let (m, n, k) = ((m0, m1), (n0, n1), (k0, k1));
-                    let tiles = (m1 - m0).div_ceil(self.plan.tile_rows);
-                    let (height, taller) = ((m1 - m0) / tiles, (m1 - m0) % tiles);
-                    self.block(s, Block { m, n, k, tiles, height, taller, packed_a, packed_b });
-                    m0 = m1;
-                }
-                k0 = k1;
-                if k0 >= k {
+                self.block(s, &at);
+                if at.rows.end >= m {
                     break;
                 }
+                at.above += at.rows.tiles;
+                at.rows = RowTiles::new(plan, at.rows.end);
             }
-            n0 = n1;
+            let Some(next) = next else { break };
+            (block, number) = (next, number + 1);
         }
     }
 }
@@ -91,100 +107,100 @@ impl Kernel for Product<'_, '_> {
 impl Product<'_, '_> {
     /// The two inner loops: strips of columns, tiles of rows.
     #[inline(always)]
-    fn block<S: Simd>(&mut self, s: S, at: Block) {
+    fn block<S: Simd>(&mut self, s: S, at: &Place) {
         let Plan { tile_cols, rows_first, .. } = *self.plan;
-        let strips = (at.n.1 - at.n.0).div_ceil(tile_cols);
+        let whole = (at.block.n.1 - at.block.n.0) / tile_cols;
         let (mut strip, mut tile) = (0, 0);
         // One loop for both orders: the tiles are compiled once.
-        while strip < strips && tile < at.tiles {
-            self.tile(s, at, strip, tile);
+        while strip < at.strips && tile < at.rows.tiles {
+            // Those that do something for later ones run together, if they are of one size.
+            let count = match rows_first {
+                _ if !at.ahead || at.fresh(tile) => 1,
+                true if strip < whole => whole - strip,
+                true => 1,
+                false => at.rows.alike(tile),
+            };
+            self.tiles(s, at, strip, tile, count);
             if rows_first {
-                strip += 1;
-                if strip == strips {
+                strip += count;
+                if strip == at.strips {
                     (strip, tile) = (0, tile + 1);
                 }
             } else {
-                tile += 1;
-                if tile == at.tiles {
+                tile += count;
+                if tile == at.rows.tiles {
                     (strip, tile) = (strip + 1, 0);
                 }
             }
         }
     }
 
+    /// Some tiles that follow each other, from tile `index` of a strip on: to the right or downwards.
     #[inline(always)]
-    fn tile<S: Simd>(&mut self, s: S, at: Block, strip: usize, index: usize) {
-        let Plan { tile_rows, tile_cols, pack_a, pack_b, fetch_c, rows_first, .. } = *self.plan;
-        let (m0, m1) = at.m;
-        let k = at.k.1 - at.k.0;
-        let last = at.k.1 == self.plan.k;
-        let j = at.n.0 + strip * tile_cols;
-        let cols = tile_cols.min(at.n.1 - j);
-        let (i, rows) = if pack_a {
-            let i = m0 + index * tile_rows;
-            (i, tile_rows.min(m1 - i))
-        } else {
-            let i = m0 + index * at.height + index.min(at.taller);
-            (i, at.height + usize::from(index < at.taller))
-        };
+    fn tiles<S: Simd>(&mut self, s: S, at: &Place, strip: usize, index: usize, count: usize) {
+        let Plan { tile_rows, tile_cols, rows_first, pack_a, pack_b, .. } = *self.plan;
+        let (block, k) = (at.block, at.block.depth());
+        let last = block.k.1 == self.plan.k;
+        let j = block.n.0 + strip * tile_cols;
+        let cols = tile_cols.min(block.n.1 - j);
+        let (i, rows) = at.rows.tile(index);
         let (a, a_row, a_k) = if pack_a {
-            (at.packed_a.wrapping_add((i - m0) * k), 1, tile_rows)
+            let offset = (i - at.rows.start) * k;
+            (at.packed_a.wrapping_add(offset).cast_const(), 1, tile_rows)
         } else {
-            let offset = i * self.a.row_stride() + at.k.0 * self.a.col_stride();
+            let offset = i * self.a.row_stride() + block.k.0 * self.a.col_stride();
             (self.a.ptr().wrapping_add(offset), self.a.row_stride(), self.a.col_stride())
         };
         let in_place = {
-            let offset = at.k.0 * self.b.row_stride() + j;
-            (self.b.ptr().wrapping_add(offset), self.b.row_stride())
+            let offset = block.k.0 * self.b.row_stride() + j;
+            (self.b.ptr().wrapping_add(offset), self.b.row_stride(), tile_cols)
         };
-        let no_panel = std::ptr::null_mut();
-        // A strip's panel is as wide as its vectors.
-        let from_panel = |panel: *mut f32| (panel.cast_const(), cols.next_multiple_of(S::LANES));
-        let (c, c_row) = (self.c.ptr(), self.c.row_stride());
-        let c_at = |i: usize, j: usize| c.wrapping_add(i * c_row + j);
-        let mut ahead = None;
-        let ((b, b_row), panel) = match pack_b {
-            PackB::InPlace => (in_place, no_panel),
-            PackB::Before => {
-                if fetch_c {
-                    let (i, j) = match (rows_first, j + tile_cols < at.n.1) {
-                        (true, true) => (i, j + tile_cols),
-                        (true, false) => (i + rows, at.n.0),
-                        (false, _) => (i + rows, j),
-                    };
-                    ahead = Some(Ahead::of_c(c_at(i, j).cast_const()));
-                }
-                let from = at.packed_b.wrapping_add(strip * tile_cols * k).cast_const();
-                ((from, tile_cols), no_panel)
-            }
-            PackB::FirstTile if index == 0 => (in_place, at.packed_b),
-            PackB::FirstTile => (from_panel(at.packed_b), no_panel),
-            PackB::Ahead => {
-                let strips = Strips::new(self.plan);
-                let number = strips.number(m0, at.k.0, strip);
-                let panel = strips.panel(number, at.packed_b);
-                // Nobody has copied the first strip of all.
-                let first = number == 0 && index == 0;
-                if first && at.tiles > 1 {
-                    (in_place, panel)
-                } else {
-                    let share = (index, at.tiles);
-                    let c = |i, j| c_at(i, j).cast_const();
-                    ahead = strips.ahead(self.b, number, share, at.packed_b, c, (i + rows, j));
-                    (if first { in_place } else { from_panel(panel) }, no_panel)
-                }
-            }
+        // A strip's panel in a block, and the floats to the next one's; its rows are as wide as its vectors
+        // if tiles have copied them.
+        let (packed, next) = (at.b[0].wrapping_add(strip * tile_cols * k), tile_cols * k);
+        let width = cols.next_multiple_of(S::LANES);
+        let (b, b_row, b_step) = match pack_b {
+            PackB::InPlace => in_place,
+            PackB::FirstTile if index == 0 => in_place,
+            PackB::FirstTile => (at.b[0].cast_const(), width, 0),
+            PackB::Ahead if at.fresh(index) => in_place,
+            PackB::Ahead => (packed.cast_const(), width, next),
+            PackB::Before => (packed.cast_const(), tile_cols, next),
         };
-        let c = c_at(i, j);
-        let continues = at.k.0 > 0 || self.start == Start::FromC;
+        let panel = match pack_b {
+            PackB::FirstTile if index == 0 => at.b[0],
+            PackB::Ahead if at.fresh(index) && at.tiles > 1 => packed,
+            _ => std::ptr::null_mut(),
+        };
+        let (c, c_row) = (self.c_at(i, j), self.c.row_stride());
+        let continues = block.k.0 > 0 || self.start == Start::FromC;
         let finish = if last { self.finish(i, j) } else { Finish::Store };
         let tile = Tile { k, a, a_row, a_k, b, b_row, c, c_row, cols, continues, finish };
-        // SAFETY: the tile lies in the checked views, or in packed blocks that cover it; the panel
-        // has room for `k` rows of a full tile, and what is copied ahead lies in B and the other one.
-        unsafe { tile::run(s, rows, tile, panel, ahead) };
-        if last {
-            self.activate(s, i, rows, j, cols);
+        // SAFETY: the tiles lie in the checked views, or in packed blocks that cover them; the panel
+        // has room for `k` rows, and what is copied ahead is in B and has room in the next block.
+        unsafe {
+            if at.ahead && panel.is_null() {
+                let step = if rows_first {
+                    Step { rows: 0, cols, a: 0, b: b_step }
+                } else {
+                    Step { rows, cols: 0, a: rows * if pack_a { k } else { a_row }, b: 0 }
+                };
+                let ahead = self.ahead(s, at, strip, index, count);
+                tile::run_ahead(s, rows, tile, (count, step), ahead);
+            } else {
+                tile::run(s, rows, tile, panel);
+            }
         }
+        if last {
+            let (right, down) = if rows_first { (count, 1) } else { (1, count) };
+            self.activate(s, i, down * rows, j, right * cols);
+        }
+    }
+
+    /// An element of C, or an address behind it.
+    #[inline(always)]
+    pub(super) fn c_at(&mut self, i: usize, j: usize) -> *mut f32 {
+        self.c.ptr().wrapping_add(i * self.c.row_stride() + j)
     }
 
     /// The part of the epilogue that the tile applies to its registers at row `i`, column `j`.
@@ -206,7 +222,7 @@ impl Product<'_, '_> {
     }
 
     /// The part that is too long to be unrolled into every tile: activations made of an
-    /// exponential, over the tile's rows while they are in the first-level cache.
+    /// exponential, over the tiles' rows while they are near.
     #[inline(always)]
     fn activate<S: Simd>(&mut self, s: S, i: usize, rows: usize, j: usize, cols: usize) {
         let activation = match self.epilogue {
@@ -225,25 +241,21 @@ impl Product<'_, '_> {
                 }
                 _ => None,
             };
-            for_each_vector(s, cols, |offset, mask| {
-                // SAFETY: within the tile's columns of row `r` of C, and of H of the same shape.
+            // No closure: the compiler left this one out of line.
+            for col in (0..cols).step_by(S::LANES) {
+                let left = cols - col;
+                let mask = if left >= S::LANES { None } else { Some(s.first(left)) };
+                // SAFETY: within the tiles' columns of row `r` of C, and of H of the same shape.
                 unsafe {
-                    let p = row.add(offset);
-                    let load = |p| match mask {
-                        None => s.load(p),
-                        Some(mask) => s.load_masked(p, mask),
-                    };
-                    let x = load(p.cast_const());
+                    let p = row.add(col);
+                    let x = load_some(s, p, mask);
                     let y = match output {
                         None => activation.forward_vector(s, x),
-                        Some(h) => activation.backward_vector(s, load(h.add(offset)), x),
+                        Some(h) => activation.backward_vector(s, load_some(s, h.add(col), mask), x),
                     };
-                    match mask {
-                        None => s.store(p, y),
-                        Some(mask) => s.store_masked(p, y, mask),
-                    }
+                    store_some(s, p, y, mask);
                 }
-            });
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::plan::Plan;
 use super::product::Product;
 use super::{Epilogue, Start, pack};
-use crate::simd::{Kernel, Simd, for_each_vector};
+use crate::simd::{Kernel, Simd, for_each_vector, load_some, store_some};
 use crate::view::{MatMut, MatRef};
 
 /// A product whose shapes have been checked against its plan, and whose A has contiguous columns.
@@ -75,35 +75,19 @@ unsafe fn finish<S: Simd>(s: S, epilogue: Epilogue<'_>, i: usize, row: *mut f32,
         // SAFETY: a vector, or the mask's lanes, within rows of `n` floats.
         unsafe {
             let to = row.add(j);
-            let x = load(s, to, mask);
+            let x = load_some(s, to, mask);
             let y = match epilogue {
                 Epilogue::Store => x,
-                Epilogue::Bias(b) => s.add(x, load(s, b.as_ptr().add(j), mask)),
+                Epilogue::Bias(b) => s.add(x, load_some(s, b.as_ptr().add(j), mask)),
                 Epilogue::BiasActivation(b, f) => {
-                    f.forward_vector(s, s.add(x, load(s, b.as_ptr().add(j), mask)))
+                    f.forward_vector(s, s.add(x, load_some(s, b.as_ptr().add(j), mask)))
                 }
                 Epilogue::ActivationGradient(h, f) => {
-                    let h = load(s, h.ptr().add(i * h.row_stride() + j), mask);
+                    let h = load_some(s, h.ptr().add(i * h.row_stride() + j), mask);
                     f.backward_vector(s, h, x)
                 }
             };
-            match mask {
-                None => s.store(to, y),
-                Some(mask) => s.store_masked(to, y, mask),
-            }
+            store_some(s, to, y, mask);
         }
     });
-}
-
-/// # Safety
-/// `p` is valid for a vector, or for the mask's lanes.
-#[inline(always)]
-unsafe fn load<S: Simd>(s: S, p: *const f32, mask: Option<S::M>) -> S::F {
-    // SAFETY: the caller's.
-    unsafe {
-        match mask {
-            None => s.load(p),
-            Some(mask) => s.load_masked(p, mask),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! A tile's way through all k, and what it does for other tiles meanwhile.
 
-use super::pack::Ahead;
+use super::ahead::Copies;
 use super::step::{Rows, load_at, step};
 use super::tile::Tile;
 use crate::simd::Simd;
@@ -8,6 +8,8 @@ use crate::simd::Simd;
 /// Rows of B that a copying tile asks for ahead of its loads: no prefetcher of the processor
 /// follows their stride.
 const AHEAD: usize = 8;
+/// Floats of a line of the cache.
+pub(super) const LINE: usize = 16;
 /// Summands of a turn of the loop.
 const STEPS: usize = 4;
 
@@ -83,36 +85,50 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
     }
 
     /// All k, and what is to be done for later tiles: one line of the cache in a turn, for the
-    /// processor has room for few that are under way, and the tile's own pass through it.
+    /// processor has room for few that are under way, and the tile's own pass through it. Asks for
+    /// lines as far as there are turns.
     ///
     /// # Safety
-    /// As [`Tile`] says, for `k` summands, and [`Ahead`].
+    /// As [`Tile`] says, for `k` summands; what is to be copied may be, and is no wider than the tile.
     #[inline(always)]
-    pub(super) unsafe fn all_ahead(mut self, k: usize, mut ahead: Ahead, c_row: usize) {
-        let turns = k / STEPS;
-        let rows = if ahead.cols == NV * S::LANES { ahead.rows.min(turns / NV) } else { 0 };
-        let columns = NV.min((turns - rows * NV) / MR);
+    pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, lines: [Lines; 2]) {
+        let (s, mut turns) = (self.s, k / STEPS);
+        let rows = copies.rows.min(turns / NV);
+        turns -= rows * copies.vectors;
         // SAFETY: the caller's.
         unsafe {
-            ahead.copy_rows(self.s, ahead.rows - rows);
+            copies.now(s, copies.rows - rows, copies.vectors * S::LANES);
             for _ in 0..rows {
-                for _ in 0..NV {
-                    ahead.copy_vector(self.s);
+                for v in 0..copies.vectors {
+                    copies.vector(s, v);
                     self.turn();
                 }
-                ahead.end_row(NV * S::LANES);
+                copies.end_row();
             }
-            for v in 0..columns {
-                let mut c = ahead.next_c.wrapping_add(v * S::LANES);
-                for _ in 0..MR {
-                    self.s.prefetch_far(c.cast());
-                    c = c.wrapping_add(c_row);
-                    self.turn();
+            for Lines { from, row, columns } in lines {
+                let columns = columns.min(turns / MR);
+                turns -= columns * MR;
+                for column in 0..columns {
+                    let mut p = from.wrapping_add(column * LINE);
+                    for _ in 0..MR {
+                        s.prefetch_far(p.cast());
+                        p = p.wrapping_add(row);
+                        self.turn();
+                    }
                 }
             }
-            self.all(k - (rows * NV + columns * MR) * STEPS);
+            self.all(turns * STEPS + k % STEPS);
         }
     }
+}
+
+/// Lines that a tile asks for: some columns of them in each of its rows.
+#[derive(Clone, Copy)]
+pub(super) struct Lines {
+    pub from: *const f32,
+    /// Floats from row to row.
+    pub row: usize,
+    pub columns: usize,
 }
 
 /// All k, with the rows of B copied to `panel`.

@@ -286,6 +286,36 @@ pub(crate) fn for_each_vector<S: Simd>(
     }
 }
 
+/// Loads a vector, or the mask's lanes if there is one.
+///
+/// # Safety
+/// `p` is valid for it, or for the mask's lanes.
+#[inline(always)]
+pub(crate) unsafe fn load_some<S: Simd>(s: S, p: *const f32, mask: Option<S::M>) -> S::F {
+    // SAFETY: the caller's.
+    unsafe {
+        match mask {
+            None => s.load(p),
+            Some(mask) => s.load_masked(p, mask),
+        }
+    }
+}
+
+/// Stores a vector, or the mask's lanes if there is one.
+///
+/// # Safety
+/// `p` is valid for it, or for the mask's lanes.
+#[inline(always)]
+pub(crate) unsafe fn store_some<S: Simd>(s: S, p: *mut f32, x: S::F, mask: Option<S::M>) {
+    // SAFETY: the caller's.
+    unsafe {
+        match mask {
+            None => s.store(p, x),
+            Some(mask) => s.store_masked(p, x, mask),
+        }
+    }
+}
+
 /// Loads a vector, or where it is `MASKED` its first lanes.
 ///
 /// # Safety
