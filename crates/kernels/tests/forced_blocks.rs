@@ -4,11 +4,10 @@
 mod common;
 
 use common::matrix::Layout::{self, Columns, Rows};
-use common::matrix::Output;
-use common::product::Case;
+use common::product::{Case, Kind, STARTS, Twin, assert_all_near};
 use common::{Random, sparse, tiles};
-use kernels::gemm::{Epilogue, PackB, Plan, Start, run};
-use kernels::{Isa, reference};
+use kernels::gemm::{PackB, Plan, Start};
+use kernels::{Activation, Isa, reference};
 
 const LAYOUTS: [[Layout; 2]; 4] =
     [[Rows(2), Rows(3)], [Columns(1), Rows(0)], [Rows(0), Columns(2)], [Columns(0), Columns(1)]];
@@ -52,18 +51,13 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
         let sums = reference::gemm(m, n, k, case.a.twin(), case.b.twin());
         for isa in Isa::available() {
             for layouts in LAYOUTS {
-                let (a, b) = (case.a.stored(layouts[0]), case.b.stored(layouts[1]));
-                let (a, b) = (a.view(), b.view());
-                let (a_by_rows, b_by_rows) = (a.col_stride() == 1, b.col_stride() == 1);
+                let [a_by_rows, b_by_rows] = layouts.map(|layout| matches!(layout, Rows(_)));
                 let own = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
                 for plan in plans(&own, b_by_rows).into_iter().step_by(sparse(6)) {
-                    let what = format!("{isa} {layouts:?} {plan:?}");
-                    let mut c = Output::nan(m, n, 2);
-                    let mut scratch = vec![f32::NAN; plan.scratch()];
-                    let epilogue = Epilogue::Bias(&case.bias.values);
-                    run(isa, &plan, a, b, c.view(), Start::Zero, epilogue, &mut scratch);
-                    for (at, x) in c.done(&what).iter().enumerate() {
-                        assert_eq!(*x, sums[at] as f32 + case.bias.values[at % n], "{what}, {at}");
+                    let got = case.run_as(layouts, Start::Zero, Kind::Bias, |_, _| plan.clone());
+                    for (at, x) in got.iter().enumerate() {
+                        let expected = sums[at] as f32 + case.bias.values[at % n];
+                        assert_eq!(*x, expected, "{isa} {layouts:?} {plan:?}, {at}");
                     }
                 }
             }
@@ -93,20 +87,15 @@ fn tiles_may_copy_ahead() {
             .take(if cfg!(miri) { 2 } else { 5 })
             {
                 let case = Case::whole(&mut random, [m, n, k]);
-                let sums = reference::gemm(m, n, k, case.a.twin(), case.b.twin());
+                let twin = Twin::new(&case);
                 for layout in [Rows(1), Columns(0), Layout::Spread(1)] {
-                    let (a, b) = (case.a.stored(layout), case.b.stored(Rows(2)));
-                    for plan in plans_ahead(isa, [m, n, k], (tile_rows, tile_cols)) {
-                        let what = format!("{isa} {layout:?} {plan:?}");
-                        let mut c = Output::nan(m, n, 3);
-                        let mut scratch = vec![f32::NAN; plan.scratch()];
-                        let epilogue = Epilogue::Bias(&case.bias.values);
-                        let (a, b) = (a.view(), b.view());
-                        run(isa, &plan, a, b, c.view(), Start::Zero, epilogue, &mut scratch);
-                        for (at, x) in c.done(&what).iter().enumerate() {
-                            let expected = sums[at] as f32 + case.bias.values[at % n];
-                            assert_eq!(*x, expected, "{what}, {at}");
-                        }
+                    let plans = plans_ahead(isa, [m, n, k], (tile_rows, tile_cols));
+                    for (i, plan) in plans.into_iter().enumerate().step_by(sparse(23)) {
+                        let (start, kind) = (STARTS[i % 2], KINDS[i % KINDS.len()]);
+                        let got = case.run_as([layout, Rows(2)], start, kind, |_, _| plan.clone());
+                        assert_all_near(&got, &twin.expected(start, kind), || {
+                            format!("{isa} {layout:?} {start:?} {kind:?} {plan:?}")
+                        });
                     }
                 }
             }
@@ -114,28 +103,61 @@ fn tiles_may_copy_ahead() {
     }
 }
 
+/// All that a tile may do with its sums, and an activation after it.
+const KINDS: [Kind; 5] = [
+    Kind::Store,
+    Kind::Bias,
+    Kind::BiasActivation(Activation::Relu),
+    Kind::Gradient(Activation::Relu),
+    Kind::BiasActivation(Activation::Tanh),
+];
+
 /// All ways in which tiles of a size may do something for later ones.
 fn plans_ahead(isa: Isa, [m, n, k]: [usize; 3], tile: (usize, usize)) -> Vec<Plan> {
     let (tile_rows, tile_cols) = tile;
-    let own = Plan { tile_rows, tile_cols, fetch_c: true, ..Plan::new(isa, m, n, k, true, true) };
+    let own = Plan { tile_rows, tile_cols, fetch: true, ..Plan::new(isa, m, n, k, true, true) };
     let mut plans = Vec::new();
-    for (pack_a, pack_b, rows_first) in [
-        (false, PackB::Ahead, false),
-        (false, PackB::Ahead, true),
-        (true, PackB::Ahead, true),
-        (false, PackB::InPlace, true),
-        (false, PackB::Before, true),
-        (true, PackB::Before, false),
+    for (pack_b, orders) in [
+        (PackB::Ahead, &[false, true][..]),
+        (PackB::Before, &[false, true]),
+        (PackB::InPlace, &[false, true]),
+        (PackB::FirstTile, &[false]),
     ] {
-        for k_block in [k, k.div_ceil(3)] {
-            for n_block in [tile_cols, 2 * tile_cols, n] {
-                for m_block in [2 * tile_rows, m] {
-                    let fetch_a = rows_first && k_block < k;
-                    let cut = Plan { k_block, n_block, m_block, fetch_a, ..own.clone() };
-                    plans.push(Plan { pack_a, pack_b, rows_first, ..cut });
+        for &rows_first in orders {
+            for pack_a in [false, true] {
+                for k_block in [k, k.div_ceil(3)] {
+                    for n_block in [tile_cols, 2 * tile_cols, n] {
+                        for m_block in [2 * tile_rows, m.next_multiple_of(tile_rows)] {
+                            let cut = Plan { k_block, n_block, m_block, ..own.clone() };
+                            plans.push(Plan { pack_a, pack_b, rows_first, ..cut });
+                        }
+                    }
                 }
             }
         }
     }
     plans
+}
+
+/// A panel's rows are as wide as whole vectors, wherever the next panel starts.
+#[test]
+#[should_panic(expected = "copied ahead")]
+fn strips_of_parts_of_vectors_are_not_copied_ahead() {
+    let case = Case::whole(&mut Random(53), [8, 24, 10]);
+    let isa = Isa::by_name("portable").expect("everywhere");
+    case.run_as([Rows(0), Rows(0)], Start::Zero, Kind::Store, |_, _| {
+        let own = Plan::new(isa, 8, 24, 10, true, true);
+        let cut = Plan { tile_rows: 4, tile_cols: 12, k_block: 5, n_block: 24, ..own };
+        Plan { pack_b: PackB::Ahead, rows_first: true, ..cut }
+    });
+}
+
+/// A narrow product that was planned through its transpose, and cannot be computed so.
+#[test]
+#[should_panic(expected = "planned for contiguous rows")]
+fn a_narrow_product_reads_no_rows_that_are_not_there() {
+    let isa = Isa::best();
+    let case = Case::whole(&mut Random(54), [40, 10, 30]);
+    let layouts = [Layout::Spread(1), Columns(0)];
+    case.run_as(layouts, Start::Zero, Kind::Store, |_, _| Plan::new(isa, 40, 10, 30, false, true));
 }

@@ -16,7 +16,7 @@ use kernels::{Activation, Isa, MatMut, MatRef};
 #[cfg(miri)]
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [5, 29, 7], [6, 1, 20], [1, 30, 9]];
 #[cfg(not(miri))]
-const SHAPES: [[usize; 3]; 10] = [
+const SHAPES: [[usize; 3]; 11] = [
     [1, 1, 1],
     [13, 29, 7],
     [32, 128, 784],
@@ -27,6 +27,7 @@ const SHAPES: [[usize; 3]; 10] = [
     [300, 520, 300],
     [1030, 130, 513],
     [110, 530, 600],
+    [520, 530, 520],
 ];
 
 const KINDS: [Kind; 4] = [

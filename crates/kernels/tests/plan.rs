@@ -137,10 +137,9 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(tiles * isa.lanes() >= 4 * plan.tile_cols, "{}", what());
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
-        // A and C are asked for where they pass through: A if its rows are contiguous.
+        // A and C are asked for where they pass through.
         let far = isa.name() == "avx512" && is_far(plan);
-        assert_eq!(plan.fetch_c, plan.pack_b == PackB::Ahead || far, "{}", what());
-        assert_eq!(plan.fetch_a, far && a_by_rows, "{}", what());
+        assert_eq!(plan.fetch, plan.pack_b == PackB::Ahead || far, "{}", what());
         let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
         assert_eq!(plan.scratch() == 0, !packs && !plan.swap, "{}", what());
     });
@@ -158,7 +157,7 @@ fn narrow_results_are_swapped() {
     });
 }
 
-/// Scratch memory has a bound that does not grow with the product: a block of A, one of B, and
+/// Scratch memory has a bound that does not grow with the product: a block of A, two of B, and
 /// the result of a swapped product.
 #[test]
 fn scratch_memory_is_bounded() {

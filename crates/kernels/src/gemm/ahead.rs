@@ -3,8 +3,9 @@
 //!
 //! What does not stay in the second-level cache comes from the third, or from memory, and a tile that
 //! waited for it would take twice as long. So the tiles of a block of B copy the next block, each some
-//! rows, and ask for the rows that the tiles below will copy; each asks for the next tile's C; and those
-//! of some rows of A ask for the next rows, each for some columns.
+//! rows of the strip with its own strip's number, and ask for the rows that the next ones to do so will
+//! copy; each asks for the next tile's C; and those of some rows of A ask for the next rows, each for
+//! some columns.
 
 use super::blocks::Block;
 use super::plan::{PackB, Plan};
@@ -15,19 +16,27 @@ use crate::simd::Simd;
 /// What tiles that follow each other, to the right or downwards, do for later ones.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
-    /// Of the first of them. The others copy as many rows, as long as there are any.
-    copies: Copies,
-    /// Rows that they copy together.
-    rows: usize,
-    /// Floats from the copies of one to those of the next.
-    step: (usize, usize),
-    /// Bytes from what the last one copies to what a tile after it will.
-    later: usize,
+    /// How many tiles there are.
+    pub count: usize,
+    copying: Copying,
     /// What the first asks for in the rows of A that come next, each of the others further on. Any
     /// address will do.
     a: Lines,
     /// The C after the last one's. Any address will do.
     c: *const f32,
+}
+
+/// What they copy, each some rows.
+#[derive(Clone, Copy)]
+struct Copying {
+    /// Of the first of them. The others copy as many rows, as long as there are any.
+    first: Copies,
+    /// Rows that they copy together.
+    rows: usize,
+    /// Floats from the copies of one to those of the next, where they come from and where they go.
+    step: (usize, usize),
+    /// Bytes from what the last one copies to what a tile after it will.
+    later: usize,
 }
 
 /// Rows of a strip to copy to a panel.
@@ -38,53 +47,56 @@ pub(super) struct Copies {
     pub vectors: usize,
     from: *const f32,
     to: *mut f32,
-    /// Floats from row to row.
+    /// Floats from row to row, where they come from and where they go.
     row: (usize, usize),
     /// Bytes from what is copied to what the next tile to do so will copy.
     later: usize,
 }
 
 impl Ahead {
-    /// What tile `number` of `count` copies.
+    /// What the tile of this number copies.
     #[inline(always)]
-    pub(super) fn copies(&self, number: usize, count: usize) -> Copies {
-        let Copies { from, to, rows, later, .. } = self.copies;
+    pub(super) fn copies(&self, number: usize) -> Copies {
+        let Copying { first, rows, step, later } = self.copying;
         Copies {
-            rows: rows.min(self.rows.saturating_sub(number * rows)),
-            from: from.wrapping_add(number * self.step.0),
-            to: to.wrapping_add(number * self.step.1),
-            later: if number + 1 < count { later } else { self.later },
-            ..self.copies
+            rows: first.rows.min(rows.saturating_sub(number * first.rows)),
+            from: first.from.wrapping_add(number * step.0),
+            to: first.to.wrapping_add(number * step.1),
+            later: if number + 1 < self.count { first.later } else { later },
+            ..first
         }
     }
 
-    /// What tile `number` of `count` asks for: its share of the next rows of A, and the next tile's C.
+    /// What the tile of this number asks for: its share of the next rows of A, and the next tile's C.
     /// `c` are the lines of that, if it is not the last one.
     #[inline(always)]
-    pub(super) fn lines(&self, number: usize, count: usize, c: Lines) -> [Lines; 2] {
+    pub(super) fn lines(&self, number: usize, c: Lines) -> [Lines; 2] {
         let a = self.a.from.wrapping_add(number * self.a.columns * LINE);
-        let c = if number + 1 < count { c } else { Lines { from: self.c, ..c } };
+        let c = if number + 1 < self.count { c } else { Lines { from: self.c, ..c } };
         [Lines { from: a, ..self.a }, c]
     }
 }
 
-impl Copies {
+impl Copying {
     #[inline(always)]
-    fn none() -> Self {
+    fn nothing() -> Self {
         let (from, to) = (std::ptr::null(), std::ptr::null_mut());
-        Self { rows: 0, vectors: 0, from, to, row: (0, 0), later: 0 }
+        let first = Copies { rows: 0, vectors: 0, from, to, row: (0, 0), later: 0 };
+        Self { first, rows: 0, step: (0, 0), later: 0 }
     }
+}
 
-    /// Copies the next rows of so many columns.
+impl Copies {
+    /// Copies the next rows, so many floats of each.
     ///
     /// # Safety
     /// There are so many, and they may be read and written.
     #[inline(always)]
-    pub(super) unsafe fn now<S: Simd>(&mut self, s: S, rows: usize, cols: usize) {
+    pub(super) unsafe fn now<S: Simd>(&mut self, s: S, rows: usize, floats: usize) {
         for _ in 0..rows {
             let mut col = 0;
-            while col < cols {
-                let mask = s.first((cols - col).min(S::LANES));
+            while col < floats {
+                let mask = s.first((floats - col).min(S::LANES));
                 // SAFETY: the caller's.
                 unsafe {
                     let x = s.load_masked(self.from.add(col), mask);
@@ -128,43 +140,41 @@ impl Product<'_, '_> {
         index: usize,
         count: usize,
     ) -> Ahead {
-        let plan = self.plan;
-        let Plan { m, tile_cols, rows_first, fetch_a, pack_b, .. } = *plan;
-        // The row of C behind the tiles, and where that is in the block; or the next block. Behind the
-        // last tile of all, any place will do.
+        let Plan { m, tile_cols, rows_first, pack_a, pack_b, .. } = *self.plan;
         let (i, rows) = at.rows.tile(if rows_first { index } else { index + count - 1 });
-        let (block, next) = (at.block, at.next.unwrap_or(at.block));
-        let below = i + rows < m;
-        let (i, block, strip_below) = match (below, rows_first) {
-            (true, true) => (i + rows, block, 0),
-            (true, false) => (i + rows, block, strip),
-            (false, false) if strip + 1 < at.strips => (0, block, strip + 1),
-            (false, _) => (0, next, 0),
+        // The tile after the last of these. Behind the last tile of all, any will do.
+        let next = at.next.unwrap_or(at.block);
+        let (next_i, next_strip, block) = match rows_first {
+            true if strip + count < at.strips => (i, strip + count, at.block),
+            true if i + rows < m => (i + rows, 0, at.block),
+            false if i + rows < at.rows.end => (i + rows, strip, at.block),
+            false if strip + 1 < at.strips => (at.rows.start, strip + 1, at.block),
+            false if at.rows.end < m => (at.rows.end, 0, at.block),
+            _ => (0, 0, next),
         };
-        let c = self.c_at(i, block.n.0 + strip_below * tile_cols).cast_const();
-        let row = self.a.row_stride();
-        let from = self.a.ptr().wrapping_add(i * row + block.k.0 * self.a.col_stride());
-        let asks = fetch_a && rows_first && strip == 0;
+        let c = self.c_at(next_i, block.n.0 + next_strip * tile_cols).cast_const();
+        let (row, col) = (self.a.row_stride(), self.a.col_stride());
+        let (below, block) = if i + rows < m { (i + rows, at.block) } else { (0, next) };
+        let from = self.a.ptr().wrapping_add(below * row + block.k.0 * col);
+        let asks = rows_first && strip == 0 && !pack_a && col == 1;
         let columns = if asks { block.depth().div_ceil(LINE).div_ceil(count) } else { 0 };
-        let a = Lines { from, row, columns };
-        let none = Ahead { copies: Copies::none(), rows: 0, step: (0, 0), later: 0, a, c };
-        match at.next {
-            Some(next) if pack_b == PackB::Ahead => {
-                // SAFETY: rows of B; the memory for packed blocks has room for two.
-                let copies = unsafe { self.copies_of_b(s, at, strip, index, count, next) };
-                Ahead { a, c, ..copies }
-            }
-            _ => none,
-        }
+        let copying = match at.next {
+            // SAFETY: rows of B; the memory for packed blocks has room for two.
+            Some(next) if pack_b == PackB::Ahead => unsafe {
+                self.copying(s, at, strip, index, count, next)
+            },
+            _ => Copying::nothing(),
+        };
+        Ahead { count, copying, a: Lines { from, row, columns }, c }
     }
 
-    /// What they copy of the next block of B: each some rows of the strip of its own strip's number. What
-    /// is no whole strip, or no whole vector, is copied at once.
+    /// What they copy of the next block of B. What is no whole strip, or no whole vector, is copied at
+    /// once.
     ///
     /// # Safety
-    /// `at.b[1]` has room for the block.
+    /// `at.b[1]` has room for the block; strips are whole vectors wide.
     #[inline(always)]
-    unsafe fn copies_of_b<S: Simd>(
+    unsafe fn copying<S: Simd>(
         &self,
         s: S,
         at: &Place,
@@ -172,55 +182,61 @@ impl Product<'_, '_> {
         index: usize,
         count: usize,
         next: Block,
-    ) -> Ahead {
+    ) -> Copying {
         let Plan { tile_cols: width, rows_first, .. } = *self.plan;
         let (row, k) = (self.b.row_stride(), next.depth());
         let j = strip * width;
         let cols = (next.n.1 - next.n.0).saturating_sub(j);
-        // The first tiles of all copy their own block, if there are others.
-        let busy = usize::from(at.first && at.tiles > 1);
-        let share = k.div_ceil(at.tiles - busy);
-        let start = k.min(share * (at.above + index - busy));
-        let tiles = if rows_first { 1 } else { count };
-        let rows = (share * tiles).min(k - start);
+        // Each has a share of the rows; the first tiles of all are busy, see `copies_its_own`.
+        let own = usize::from(at.first && at.tiles > 1);
+        let share = k.div_ceil(at.tiles - own);
+        let start = k.min(share * (at.above + index - own));
+        // To the right all copy the same rows, of a strip each.
+        let shares = if rows_first { 1 } else { count };
+        let rows = (share * shares).min(k - start);
         let b = |block: Block, k: usize| {
-            self.b.ptr().wrapping_add((block.k.0 + k) * row + block.n.0 + j)
+            let offset = (block.k.0 + k).wrapping_mul(row).wrapping_add(block.n.0 + j);
+            self.b.ptr().wrapping_add(offset)
         };
         let behind = match next.next(self.plan) {
             Some(block) if start + rows == k => b(block, 0),
             _ => b(next, start + rows),
         };
-        // A strip's panel is as wide as its vectors.
-        let copies = |strip: usize, cols: usize| {
-            let (from, row_to) = (b(next, start), cols.next_multiple_of(S::LANES));
-            let to = at.b[1].wrapping_add((j + strip * width) * k + start * row_to);
-            let from = from.wrapping_add(strip * width);
-            let (rows, later) = (share.min(rows), 4 * share * row);
-            Copies { rows, vectors: cols / S::LANES, from, to, row: (row, row_to), later }
-        };
-        let whole = (cols / width).min(count);
-        let rest = if whole < count { cols % width } else { 0 };
-        let last = b(next, start).wrapping_add(share * (tiles - 1) * row);
+        let share_later = share.wrapping_mul(row).wrapping_mul(size_of::<f32>());
+        let last = b(next, start).wrapping_byte_add(share_later.wrapping_mul(shares - 1));
         let later = behind.addr().wrapping_sub(last.addr());
-        let (a, c) = (Lines { from: std::ptr::null(), row: 0, columns: 0 }, std::ptr::null());
-        if rows_first {
-            if rest > 0 {
-                // SAFETY: the last columns of the same rows.
-                unsafe { Copies { later, ..copies(whole, rest) }.now(s, rows, rest) };
+        // Of so many columns of a strip to the right of this one; a panel is as wide as its vectors.
+        let of_strip = |right: usize, cols: usize| {
+            let row_to = cols.next_multiple_of(S::LANES);
+            Copies {
+                rows: share.min(rows),
+                vectors: cols / S::LANES,
+                from: b(next, start).wrapping_add(right * width),
+                to: at.b[1].wrapping_add((j + right * width) * k + start * row_to),
+                row: (row, row_to),
+                later: if rows_first { later } else { share_later },
             }
-            let copies = Copies { later, ..copies(0, width) };
-            Ahead { copies, rows: rows * whole, step: (width, width * k), later, a, c }
+        };
+        if rows_first {
+            let whole = (cols / width).min(count);
+            if whole < count && !cols.is_multiple_of(width) {
+                // SAFETY: the last columns of these rows.
+                unsafe { of_strip(whole, cols % width).now(s, rows, cols % width) };
+            }
+            let step = (width, width * k);
+            Copying { first: of_strip(0, width), rows: rows * whole, step, later }
         } else {
             let cols = cols.min(width);
-            let copies = copies(0, cols);
+            let first = of_strip(0, cols);
             let (done, left) = (cols - cols % S::LANES, cols % S::LANES);
             if left > 0 {
-                let (from, to) = (copies.from.wrapping_add(done), copies.to.wrapping_add(done));
-                // SAFETY: the last columns of the same rows.
-                unsafe { Copies { rows, from, to, ..copies }.now(s, rows, left) };
+                let (from, to) = (first.from.wrapping_add(done), first.to.wrapping_add(done));
+                // SAFETY: the last columns of these rows.
+                unsafe { Copies { rows, from, to, ..first }.now(s, rows, left) };
             }
             let rows = if done > 0 { rows } else { 0 };
-            Ahead { copies, rows, step: (share * row, share * copies.row.1), later, a, c }
+            let step = (share.wrapping_mul(row), share * first.row.1);
+            Copying { first, rows, step, later }
         }
     }
 }

@@ -88,7 +88,7 @@ impl RowTiles {
             return self.taller - index;
         }
         // Of a packed A, the last may be shorter.
-        let whole = self.taller + (self.end - self.start - self.taller) / self.height;
-        if index < whole { whole.min(self.tiles) - index } else { 1 }
+        let whole = (self.end - self.start - self.taller) / self.height;
+        if index < whole { whole - index } else { 1 }
     }
 }

@@ -3,7 +3,7 @@
 //! Reading order: [`Plan`] decides once a shape; [`Gemm`] owns the plan and its scratch memory and
 //! runs it; `product` holds the loops around the tiles, `blocks` cuts what they go through; `tile` is
 //! the microkernel, `walk` its hot loop, `step` one k of it; `pack` copies blocks for it, `ahead` says
-//! what a tile copies for later ones;
+//! what tiles copy for later ones;
 //! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several
 //! threads.
 
@@ -139,7 +139,8 @@ pub fn gemm(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epi
 ///
 /// # Panics
 /// If the shapes or the instruction set are not the planned ones, an operand of the epilogue has
-/// another shape, or `scratch` is shorter than [`Plan::scratch`].
+/// another shape, `scratch` is shorter than [`Plan::scratch`], rows of B are not contiguous as planned, or
+/// a plan's blocks are empty, or its strips that tiles copy ahead no whole vectors.
 pub fn run(
     isa: Isa,
     plan: &Plan,
@@ -150,7 +151,15 @@ pub fn run(
     epilogue: Epilogue<'_>,
     scratch: &mut [f32],
 ) {
-    let Plan { m, n, k, .. } = *plan;
+    // A swapped product reads columns of A: where they are not contiguous, it is computed as it stands.
+    let not_swapped;
+    let plan = if plan.swap && a.row_stride() != 1 {
+        not_swapped = plan.not_swapped();
+        &not_swapped
+    } else {
+        plan
+    };
+    let Plan { m, n, k, tile_cols, k_block, n_block, .. } = *plan;
     assert!(plan.isa == isa, "a plan for {} on {isa}", plan.isa);
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
     assert!((b.rows(), b.cols()) == (k, n), "B is {b:?}; planned [{k}, {n}]");
@@ -158,6 +167,9 @@ pub fn run(
     let any = plan.pack_b == PackB::Before || plan.swap;
     assert!(any || b.col_stride() == 1 || n <= 1, "planned for contiguous rows: {b:?}");
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
+    let whole = plan.pack_b != PackB::Ahead || tile_cols.is_multiple_of(isa.lanes());
+    assert!(whole, "strips of {tile_cols} columns, no whole vectors, copied ahead");
+    assert!(n == 0 || (k_block > 0 && n_block > 0), "blocks of {k_block} x {n_block}");
     match epilogue {
         Epilogue::Bias(bias) | Epilogue::BiasActivation(bias, _) => {
             assert_eq!(bias.len(), n, "biases for {n} columns");
@@ -171,13 +183,9 @@ pub fn run(
     if m == 0 || n == 0 {
         return;
     }
-    if !plan.swap {
-        isa.run(Product { plan, a, b, c, start, epilogue, scratch });
-    } else if a.row_stride() == 1 {
+    if plan.swap {
         isa.run(Swapped { plan, a, b, c, start, epilogue, scratch });
     } else {
-        // Neither rows nor columns of A are contiguous.
-        let plan = &plan.not_swapped();
         isa.run(Product { plan, a, b, c, start, epilogue, scratch });
     }
 }

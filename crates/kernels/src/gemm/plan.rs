@@ -9,7 +9,7 @@ const BLOCK: usize = 256 * 1024;
 const BLOCK_A: usize = 64 * 1024;
 /// Floats of a packed block of B that stays there while all rows of A pass through.
 const BLOCK_FAR: usize = 192 * 1024;
-/// Floats of such a block while the next one, of the same size, is copied.
+/// Floats of such a block while tiles copy the next one, of the same size, unless A is packed.
 const BLOCK_AHEAD: usize = 144 * 1024;
 /// Up to this many summands a product is not cut: one pass over C.
 const K_WHOLE: usize = 1024;
@@ -54,7 +54,7 @@ pub struct Plan {
     pub swap: bool,
     /// Rows of a full tile.
     pub tile_rows: usize,
-    /// Columns of a full tile.
+    /// Columns of a full tile: of whole vectors, if tiles copy ahead.
     pub tile_cols: usize,
     /// Summands of a block: `k` where it is not cut.
     pub k_block: usize,
@@ -69,11 +69,9 @@ pub struct Plan {
     /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
     /// columns before the next strip's.
     pub rows_first: bool,
-    /// Whether tiles ask for the rows of A that come next while they sum: where all strips of a tile's
-    /// rows come first, and rows are contiguous.
-    pub fetch_a: bool,
-    /// Whether a tile asks for the next one's C while it sums. One that copies does in any case.
-    pub fetch_c: bool,
+    /// Whether tiles ask for the C of the next one while they sum, and, if all strips of a tile's rows
+    /// come first, for the rows of A that come next. Those that copy ahead do in any case.
+    pub fetch: bool,
     /// The instruction set that it is for.
     pub isa: Isa,
     /// Whether it was planned for a B whose rows lie contiguous.
@@ -113,7 +111,7 @@ impl Plan {
         let far = far(m, n, k);
         // Scalars of a transposed A lie a stride apart along k.
         let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
-        let passes = far || n.saturating_mul(k) >= BLOCK;
+        let passes = n.saturating_mul(k) >= BLOCK;
         let ahead = whole_lines(lanes) && passes && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far)
@@ -150,8 +148,7 @@ impl Plan {
             PackB::Ahead => tile_cols,
             PackB::Before => of(if far { BLOCK_FAR } else { BLOCK }),
         };
-        let fetch_a = whole_lines(lanes) && far && a_by_rows;
-        let fetch_c = whole_lines(lanes) && (far || pack_b == PackB::Ahead);
+        let fetch = whole_lines(lanes) && (far || pack_b == PackB::Ahead);
         let swap = false;
         Self {
             m,
@@ -166,8 +163,7 @@ impl Plan {
             pack_a,
             pack_b,
             rows_first,
-            fetch_a,
-            fetch_c,
+            fetch,
             isa,
             b_by_rows,
         }
@@ -195,7 +191,7 @@ impl Plan {
 
     /// Whether tiles do something for later ones.
     pub(super) fn looks_ahead(&self) -> bool {
-        self.fetch_a || self.fetch_c || self.pack_b == PackB::Ahead
+        self.fetch || self.pack_b == PackB::Ahead
     }
 
     /// Rows and columns of C as the tiles see it.

@@ -50,10 +50,15 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether the first tiles of all are those with this index: nobody has copied their block of B.
+    /// Whether the tiles with this index copy the rows of B that they read, for those below: each first
+    /// tile of a strip, or the first tiles of all, whose block nobody has copied.
     #[inline(always)]
-    fn fresh(&self, index: usize) -> bool {
-        self.first && self.above + index == 0
+    fn copies_its_own(&self, pack_b: PackB, index: usize) -> bool {
+        match pack_b {
+            PackB::FirstTile => index == 0,
+            PackB::Ahead => self.first && self.above + index == 0 && self.tiles > 1,
+            PackB::InPlace | PackB::Before => false,
+        }
     }
 }
 
@@ -67,11 +72,10 @@ impl Kernel for Product<'_, '_> {
         let (scratch_a, scratch_b) = self.scratch.split_at_mut(plan.scratch_a());
         let (packed_a, packed_b) = (scratch_a.as_mut_ptr(), scratch_b.as_mut_ptr());
         // Blocks of B take turns in two places if tiles copy them.
-        let place = |number: usize| match pack_b {
-            PackB::Ahead => packed_b.wrapping_add(number % 2 * plan.block_of_b()),
-            _ => packed_b,
-        };
-        let tiles = if pack_b == PackB::Ahead { RowTiles::all(plan) } else { 0 };
+        let two = pack_b == PackB::Ahead;
+        let second = if two { plan.block_of_b() } else { 0 };
+        let place = |number: usize| packed_b.wrapping_add(number % 2 * second);
+        let tiles = if two { RowTiles::all(plan) } else { 0 };
         let (mut block, mut number) = (Block::first(plan), 0);
         loop {
             let (next, strips) = (block.next(plan), block.strips(plan));
@@ -108,14 +112,14 @@ impl Product<'_, '_> {
     /// The two inner loops: strips of columns, tiles of rows.
     #[inline(always)]
     fn block<S: Simd>(&mut self, s: S, at: &Place) {
-        let Plan { tile_cols, rows_first, .. } = *self.plan;
+        let Plan { tile_cols, rows_first, pack_b, .. } = *self.plan;
         let whole = (at.block.n.1 - at.block.n.0) / tile_cols;
         let (mut strip, mut tile) = (0, 0);
         // One loop for both orders: the tiles are compiled once.
         while strip < at.strips && tile < at.rows.tiles {
             // Those that do something for later ones run together, if they are of one size.
             let count = match rows_first {
-                _ if !at.ahead || at.fresh(tile) => 1,
+                _ if !at.ahead || at.copies_its_own(pack_b, tile) => 1,
                 true if strip < whole => whole - strip,
                 true => 1,
                 false => at.rows.alike(tile),
@@ -159,18 +163,21 @@ impl Product<'_, '_> {
         // if tiles have copied them.
         let (packed, next) = (at.b[0].wrapping_add(strip * tile_cols * k), tile_cols * k);
         let width = cols.next_multiple_of(S::LANES);
+        let copies = at.copies_its_own(pack_b, index);
+        // The first block of B, if it has one tile of rows, is not copied at all.
+        let alone = at.first && at.tiles == 1;
         let (b, b_row, b_step) = match pack_b {
+            _ if copies => in_place,
             PackB::InPlace => in_place,
-            PackB::FirstTile if index == 0 => in_place,
             PackB::FirstTile => (at.b[0].cast_const(), width, 0),
-            PackB::Ahead if at.fresh(index) => in_place,
+            PackB::Ahead if alone => in_place,
             PackB::Ahead => (packed.cast_const(), width, next),
             PackB::Before => (packed.cast_const(), tile_cols, next),
         };
         let panel = match pack_b {
-            PackB::FirstTile if index == 0 => at.b[0],
-            PackB::Ahead if at.fresh(index) && at.tiles > 1 => packed,
-            _ => std::ptr::null_mut(),
+            _ if !copies => std::ptr::null_mut(),
+            PackB::Ahead => packed,
+            _ => at.b[0],
         };
         let (c, c_row) = (self.c_at(i, j), self.c.row_stride());
         let continues = block.k.0 > 0 || self.start == Start::FromC;
@@ -179,14 +186,14 @@ impl Product<'_, '_> {
         // SAFETY: the tiles lie in the checked views, or in packed blocks that cover them; the panel
         // has room for `k` rows, and what is copied ahead is in B and has room in the next block.
         unsafe {
-            if at.ahead && panel.is_null() {
+            if at.ahead && !copies {
                 let step = if rows_first {
                     Step { rows: 0, cols, a: 0, b: b_step }
                 } else {
                     Step { rows, cols: 0, a: rows * if pack_a { k } else { a_row }, b: 0 }
                 };
                 let ahead = self.ahead(s, at, strip, index, count);
-                tile::run_ahead(s, rows, tile, (count, step), ahead);
+                tile::run_ahead(s, rows, tile, step, ahead);
             } else {
                 tile::run(s, rows, tile, panel);
             }

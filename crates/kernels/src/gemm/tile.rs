@@ -139,7 +139,6 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel for TileKernel
 /// by 10 %.)
 struct AheadKernel<const MR: usize, const NV: usize> {
     tile: Tile,
-    count: usize,
     step: Step,
     ahead: Ahead,
 }
@@ -149,12 +148,12 @@ impl<const MR: usize, const NV: usize> Kernel for AheadKernel<MR, NV> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { tile: mut t, count, step, ahead } = self;
+        let Self { tile: mut t, step, ahead } = self;
         let mask = s.first(S::LANES);
-        for number in 0..count {
-            let copies = ahead.copies(number, count);
+        for number in 0..ahead.count {
+            let copies = ahead.copies(number);
             let (from, columns) = (t.next_c(step).cast_const(), NV * S::LANES / LINE);
-            let lines = ahead.lines(number, count, Lines { from, row: t.c_row, columns });
+            let lines = ahead.lines(number, Lines { from, row: t.c_row, columns });
             // SAFETY: as for `TileKernel`; who made the `Ahead` vouches for its pointers.
             unsafe {
                 let mut acc = begin::<S, MR, NV, false>(s, &t, mask);
@@ -307,8 +306,8 @@ pub(super) unsafe fn run<S: Simd>(s: S, rows: usize, tile: Tile, panel: *mut f32
     }
 }
 
-/// Runs `count` tiles of which `tile` is the first, as [`run`] says without panels; what is `ahead` is done
-/// meanwhile, or before.
+/// Runs the tiles of `ahead`, of which `tile` is the first, as [`run`] says without a panel. What they copy
+/// is copied meanwhile, or before; where there is no tile that does so, nothing is asked for.
 ///
 /// # Safety
 /// The operands are valid as [`Tile`] and [`Ahead`] say.
@@ -317,14 +316,14 @@ pub(super) unsafe fn run_ahead<S: Simd>(
     s: S,
     rows: usize,
     mut tile: Tile,
-    (count, step): (usize, Step),
+    step: Step,
     ahead: Ahead,
 ) {
     macro_rules! tiles {
         ($($nv:literal: $($mr:literal)*;)*) => {
             match (tile.cols / S::LANES, rows) {
                 $($(($nv, $mr) => {
-                    return s.call(AheadKernel::<$mr, $nv> { tile, count, step, ahead });
+                    return s.call(AheadKernel::<$mr, $nv> { tile, step, ahead });
                 })*)*
                 _ => {}
             }
@@ -334,10 +333,10 @@ pub(super) unsafe fn run_ahead<S: Simd>(
     if S::REGISTERS == 32 && whole && (tile.a_row == 1 || tile.a_k == 1) {
         tiles! { 2: 11 12; 3: 7 8; 4: 5 6; }
     }
-    for number in 0..count {
+    for number in 0..ahead.count {
         // SAFETY: the caller's.
         unsafe {
-            let mut copies = ahead.copies(number, count);
+            let mut copies = ahead.copies(number);
             copies.now(s, copies.rows, copies.vectors * S::LANES);
             run(s, rows, tile, std::ptr::null_mut());
         }

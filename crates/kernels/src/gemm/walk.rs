@@ -94,6 +94,7 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
     pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, lines: [Lines; 2]) {
         let (s, mut turns) = (self.s, k / STEPS);
         let rows = copies.rows.min(turns / NV);
+        // At most `NV` vectors, as the caller vouches.
         turns -= rows * copies.vectors;
         // SAFETY: the caller's.
         unsafe {

@@ -4,7 +4,7 @@ use kernels::gemm::{self, Epilogue, Plan, Start};
 use kernels::{Activation, Isa, MatRef, reference};
 
 use super::matrix::{Layout, Matrix, Output};
-use super::{EPS, Random, assert_near};
+use super::{EPS, Guarded, Random, assert_near};
 
 /// The operands of `[m, k] x [k, n]`.
 pub struct Case {
@@ -82,6 +82,20 @@ impl Case {
 
     /// Runs the product on operands in these layouts; C starts as NaN unless it is read.
     pub fn run(&self, isa: Isa, layouts: [Layout; 2], start: Start, kind: Kind) -> Vec<f32> {
+        self.run_as(layouts, start, kind, |a, b| {
+            let (a_by_rows, b_by_rows) = (a.col_stride() == 1, b.col_stride() == 1);
+            Plan::new(isa, self.m, self.n, self.k, a_by_rows, b_by_rows)
+        })
+    }
+
+    /// As a plan says that is made for the operands.
+    pub fn run_as(
+        &self,
+        layouts: [Layout; 2],
+        start: Start,
+        kind: Kind,
+        plan: impl Fn(MatRef<'_>, MatRef<'_>) -> Plan,
+    ) -> Vec<f32> {
         let (a, b) = (self.a.stored(layouts[0]), self.b.stored(layouts[1]));
         let gap = (self.m + self.n) % 5;
         let outputs = self.outputs.stored(Layout::Rows(gap % 3));
@@ -90,13 +104,14 @@ impl Case {
             Start::FromC => Output::holding(&self.c, gap),
         };
         let (a, b) = (a.view(), b.view());
-        let (a_by_rows, b_by_rows) = (a.col_stride() == 1, b.col_stride() == 1);
-        let plan = Plan::new(isa, self.m, self.n, self.k, a_by_rows, b_by_rows);
-        // NaN in the scratch memory too.
-        let mut scratch = vec![f32::NAN; plan.scratch()];
+        let plan = plan(a, b);
+        // NaN in the scratch memory too, and nothing written around it.
+        let mut scratch = Guarded::nan(plan.scratch(), gap);
         let epilogue = kind.epilogue(&self.bias.values, outputs.view());
-        gemm::run(isa, &plan, a, b, c.view(), start, epilogue, &mut scratch);
-        c.done(&format!("{isa} {self} {layouts:?} {start:?} {kind:?}"))
+        gemm::run(plan.isa, &plan, a, b, c.view(), start, epilogue, scratch.get());
+        let what = || format!("{self} {layouts:?} {start:?} {kind:?} {plan:?}");
+        scratch.done(&what());
+        c.done(&what())
     }
 }
 
