@@ -109,9 +109,9 @@ impl Case {
         let mut scratch = Guarded::nan(plan.scratch(), gap);
         let epilogue = kind.epilogue(&self.bias.values, outputs.view());
         gemm::run(plan.isa, &plan, a, b, c.view(), start, epilogue, scratch.get());
-        let what = || format!("{self} {layouts:?} {start:?} {kind:?} {plan:?}");
-        scratch.done(&what());
-        c.done(&what())
+        let what = format!("{self} {layouts:?} {start:?} {kind:?}");
+        scratch.done(&what);
+        c.done(&what)
     }
 }
 
