@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each block of B:                       (all blocks of k of some columns, then the next columns)
-//!     pack it if planned                     (or only the first: tiles copy the next one while they sum)
+//!     pack it if planned                     (or tiles of the block before have copied it)
 //!     for each block of rows:
 //!         pack A if planned
 //!         for each tile of rows:
