@@ -3,7 +3,9 @@
 //! ```no_run
 //! use trainer::{Activation, Dense, Fit, Flatten, Loss, Optimizer, Sequential};
 //!
-//! # fn on(train: dataset::Examples<'_>, test: dataset::Examples<'_>) -> Result<(), trainer::Error> {
+//! # fn main() -> Result<(), trainer::Error> {
+//! # let train: dataset::Examples<'static> = unimplemented!();
+//! # let test: dataset::Examples<'static> = unimplemented!();
 //! let mut model = Sequential::new([28, 28])
 //!     .layer(Flatten)
 //!     .layer(Dense::new(512, Activation::Relu))
@@ -14,7 +16,6 @@
 //! println!("test accuracy {:.4}", result.accuracy);
 //! # Ok(())
 //! # }
-//! # fn main() {}
 //! ```
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
