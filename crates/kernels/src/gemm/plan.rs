@@ -19,6 +19,8 @@ const K_PANEL: usize = 512;
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
 const MANY: usize = 6;
+/// The same where a row is a part of a vector: tiles of panels read whole ones, and A with less.
+const MANY_NARROW: usize = 2;
 /// Tiles of rows for each vector of a strip from which on they copy the next block of B: a vector every
 /// four summands is as fast as it pays, and a strip has as many rows as there are summands.
 const TILES_AHEAD: usize = 4;
@@ -112,6 +114,7 @@ impl Plan {
         // Scalars of a transposed A lie a stride apart along k.
         let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
         let passes = n.saturating_mul(k) >= BLOCK;
+        let many = if n < lanes { MANY_NARROW } else { MANY };
         let ahead = whole_lines(lanes) && passes && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far)
@@ -119,7 +122,7 @@ impl Plan {
             (PackB::Ahead, far || pack_a)
         } else if far {
             (PackB::Before, true)
-        } else if tiles >= MANY && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
+        } else if tiles >= many && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
             // long stride wastes.
             (PackB::FirstTile, false)

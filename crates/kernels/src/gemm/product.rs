@@ -117,9 +117,10 @@ impl Product<'_, '_> {
         let (mut strip, mut tile) = (0, 0);
         // One loop for both orders: the tiles are compiled once.
         while strip < at.strips && tile < at.rows.tiles {
-            // Those that do something for later ones run together, if they are of one size.
+            // Those of one size run together, unless C would be far before it is passed through again.
+            let alone = !at.ahead && self.activation().is_some();
             let count = match rows_first {
-                _ if !at.ahead || at.copies_its_own(pack_b, tile) => 1,
+                _ if alone || at.copies_its_own(pack_b, tile) => 1,
                 true if strip < whole => whole - strip,
                 true => 1,
                 false => at.rows.alike(tile),
@@ -182,20 +183,22 @@ impl Product<'_, '_> {
         let (c, c_row) = (self.c_at(i, j), self.c.row_stride());
         let continues = block.k.0 > 0 || self.start == Start::FromC;
         let finish = if last { self.finish(i, j) } else { Finish::Store };
-        let tile = Tile { k, a, a_row, a_k, b, b_row, c, c_row, cols, continues, finish };
+        let b_filled = pack_b == PackB::FirstTile && !copies;
+        let mut tile =
+            Tile { k, a, a_row, a_k, b, b_row, b_filled, c, c_row, cols, continues, finish };
         // SAFETY: the tiles lie in the checked views, or in packed blocks that cover them; the panel
         // has room for `k` rows, and what is copied ahead is in B and has room in the next block.
         unsafe {
-            if at.ahead && !copies {
-                let step = if rows_first {
-                    Step { rows: 0, cols, a: 0, b: b_step }
-                } else {
-                    Step { rows, cols: 0, a: rows * if pack_a { k } else { a_row }, b: 0 }
-                };
-                let ahead = self.ahead(s, at, strip, index, count);
-                tile::run_ahead(s, rows, tile, step, ahead);
+            let step = if rows_first {
+                Step { rows: 0, cols, a: 0, b: b_step }
             } else {
-                tile::run(s, rows, tile, panel);
+                Step { rows, cols: 0, a: rows * if pack_a { k } else { a_row }, b: 0 }
+            };
+            if at.ahead && !copies {
+                let ahead = self.ahead(s, at, strip, index, count);
+                tile::run_ahead(s, rows, &mut tile, step, &ahead);
+            } else {
+                tile::run(s, rows, &mut tile, step, count, panel);
             }
         }
         if last {
@@ -228,18 +231,23 @@ impl Product<'_, '_> {
         }
     }
 
-    /// The part that is too long to be unrolled into every tile: activations made of an
-    /// exponential, over the tiles' rows while they are near.
+    /// The activation of the epilogue, if it is made of an exponential: too long to be unrolled into
+    /// every tile.
+    #[inline(always)]
+    fn activation(&self) -> Option<Activation> {
+        match self.epilogue {
+            Epilogue::BiasActivation(_, activation)
+            | Epilogue::ActivationGradient(_, activation) => {
+                (!matches!(activation, Activation::Relu | Activation::Linear)).then_some(activation)
+            }
+            Epilogue::Store | Epilogue::Bias(_) => None,
+        }
+    }
+
+    /// Applies such an activation to the tiles' rows while they are near.
     #[inline(always)]
     fn activate<S: Simd>(&mut self, s: S, i: usize, rows: usize, j: usize, cols: usize) {
-        let activation = match self.epilogue {
-            Epilogue::BiasActivation(_, activation)
-            | Epilogue::ActivationGradient(_, activation) => activation,
-            _ => return,
-        };
-        if matches!(activation, Activation::Relu | Activation::Linear) {
-            return;
-        }
+        let Some(activation) = self.activation() else { return };
         for r in i..i + rows {
             let row = self.c.ptr().wrapping_add(r * self.c.row_stride() + j);
             let output = match self.epilogue {

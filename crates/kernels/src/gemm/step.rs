@@ -41,6 +41,9 @@ impl Left for Words {
     }
 }
 
+/// Pointers to rows of A that the integer registers have room for, beside one to B and a counter.
+const MOST: usize = 12;
+
 /// Where a tile reads A: every `EACH`th row has a pointer of its own, and the rows behind it are
 /// at multiples of the stride.
 ///
@@ -48,7 +51,7 @@ impl Left for Words {
 /// makes a chain of them, one a row and k; three rows from each pointer need none, since an
 /// address may contain a register once or twice.
 pub(crate) struct Rows<const MR: usize, const EACH: usize> {
-    pointers: [*const f32; 5],
+    pointers: [*const f32; MOST],
     stride: usize,
 }
 
@@ -57,7 +60,7 @@ impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
 
     #[inline(always)]
     pub(crate) fn new(a: *const f32, stride: usize) -> Self {
-        let mut pointers = [a; 5];
+        let mut pointers = [a; MOST];
         for (i, p) in pointers.iter_mut().enumerate().take(Self::POINTERS) {
             *p = a.wrapping_add(i * EACH * stride);
         }

@@ -10,8 +10,6 @@ use crate::simd::Simd;
 const AHEAD: usize = 8;
 /// Floats of a line of the cache.
 pub(super) const LINE: usize = 16;
-/// Summands of a turn of the loop.
-const STEPS: usize = 4;
 
 /// A tile on its way through all k, for an A whose rows or columns lie contiguous (both strides in
 /// an address would spill sums).
@@ -36,6 +34,10 @@ pub(super) struct Walk<
 impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EACH: usize>
     Walk<'a, S, MR, NV, MASKED, EACH>
 {
+    /// Summands of a turn of the loop. After each the pointers move on, and for one vector every row of A
+    /// may have one.
+    const STEPS: usize = if NV == 1 { 8 } else { 4 };
+
     /// `a_k` is the tile's: the compiler knows it if it is 1.
     #[inline(always)]
     pub(super) fn along(
@@ -55,9 +57,9 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
         // SAFETY: the caller's.
         unsafe {
             // Not at the right edge, which is narrow and would be compiled as often again.
-            while (NV == 1 || !MASKED) && left >= STEPS {
+            while (NV == 1 || !MASKED) && left >= Self::STEPS {
                 self.turn();
-                left -= STEPS;
+                left -= Self::STEPS;
             }
             for _ in 0..left {
                 step::<S, MR, NV, MASKED>(self.s, self.acc, &self.a, 0, self.b, self.mask);
@@ -67,21 +69,21 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
         }
     }
 
-    /// [`STEPS`] summands.
+    /// [`STEPS`](Self::STEPS) summands.
     ///
     /// # Safety
     /// There are so many.
     #[inline(always)]
     unsafe fn turn(&mut self) {
-        for k in 0..STEPS {
+        for k in 0..Self::STEPS {
             // SAFETY: the caller's.
             unsafe {
                 let b = self.b.add(k * self.b_row);
                 step::<S, MR, NV, MASKED>(self.s, self.acc, &self.a, k * self.a_k, b, self.mask);
             }
         }
-        self.a.advance(STEPS * self.a_k);
-        self.b = self.b.wrapping_add(STEPS * self.b_row);
+        self.a.advance(Self::STEPS * self.a_k);
+        self.b = self.b.wrapping_add(Self::STEPS * self.b_row);
     }
 
     /// All k, and what is to be done for later tiles: one line of the cache in a turn, for the
@@ -92,7 +94,7 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
     /// As [`Tile`] says, for `k` summands; what is to be copied may be, and is no wider than the tile.
     #[inline(always)]
     pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, lines: [Lines; 2]) {
-        let (s, mut turns) = (self.s, k / STEPS);
+        let (s, mut turns) = (self.s, k / Self::STEPS);
         let rows = copies.rows.min(turns / NV);
         // At most `NV` vectors, as the caller vouches.
         turns -= rows * copies.vectors;
@@ -118,7 +120,7 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
                     }
                 }
             }
-            self.all(turns * STEPS + k % STEPS);
+            self.all(turns * Self::STEPS + k % Self::STEPS);
         }
     }
 }

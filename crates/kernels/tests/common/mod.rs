@@ -107,7 +107,7 @@ pub fn same_on_avx2_and_avx512<T: PartialEq + std::fmt::Debug>(f: impl Fn(Isa) -
 /// Widths in vectors, and the rows of the tallest tile of that width.
 pub fn tiles(isa: Isa) -> &'static [(usize, usize)] {
     match isa.name() {
-        "avx512" => &[(1, 14), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (7, 3), (8, 3)],
+        "avx512" => &[(1, 12), (2, 12), (3, 8), (4, 6), (5, 4), (6, 4), (7, 3), (8, 3)],
         "avx2" => &[(1, 10), (2, 6), (3, 3), (4, 2), (5, 1), (6, 1)],
         _ => &[(1, 4), (2, 4), (3, 4)],
     }
