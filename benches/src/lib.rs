@@ -3,6 +3,7 @@
 
 pub mod compare;
 pub mod grid;
+pub mod interruptions;
 pub mod models;
 pub mod peers;
 pub mod record;

@@ -12,7 +12,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use benches::compare::{Outcome, Round, table};
 use benches::peers::{Contender, assert_equal_results, set_matrixmultiply_threads};
-use benches::{grid, record, shapes};
+use benches::{grid, interruptions, record, shapes};
 use clap::Parser;
 use kernels::{Isa, peak};
 use trainer::roofline::{Layout, Machine, Operands, Product, time_team};
@@ -85,9 +85,15 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
              rounds. `near`: what a product reaches of that whose operands stay in the first-level \
              cache. Ratios: medians and quartiles of the rounds' pairs.\n";
     for team in teams {
+        let before = interruptions::measure();
         let outcomes = ask(team, arguments)?;
+        let lost = [before, interruptions::measure()].map(|share| format!("{:.1}", 100.0 * share));
         let noun = if team == 1 { "thread" } else { "threads" };
         text += &format!("\n## {team} {noun}\n\n{}", table(&outcomes));
+        text += &format!(
+            "\nInterruptions take {} % of a second of multiply-adds before, {} % after.\n",
+            lost[0], lost[1]
+        );
     }
     print!("{text}");
     if let Some(folder) = &arguments.out {

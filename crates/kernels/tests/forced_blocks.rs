@@ -53,7 +53,7 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
             for layouts in LAYOUTS {
                 let [a_by_rows, b_by_rows] = layouts.map(|layout| matches!(layout, Rows(_)));
                 let own = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
-                for plan in plans(&own, b_by_rows).into_iter().step_by(sparse(6)) {
+                for plan in plans(&own, b_by_rows).into_iter().step_by(sparse(13)) {
                     let got = case.run_as(layouts, Start::Zero, Kind::Bias, |_, _| plan.clone());
                     for (at, x) in got.iter().enumerate() {
                         let expected = sums[at] as f32 + case.bias.values[at % n];
@@ -90,7 +90,7 @@ fn tiles_may_copy_ahead() {
                 let twin = Twin::new(&case);
                 for layout in [Rows(1), Columns(0), Layout::Spread(1)] {
                     let plans = plans_ahead(isa, [m, n, k], (tile_rows, tile_cols));
-                    for (i, plan) in plans.into_iter().enumerate().step_by(sparse(37)) {
+                    for (i, plan) in plans.into_iter().enumerate().step_by(sparse(73)) {
                         let (start, kind) = (STARTS[i % 2], KINDS[i % KINDS.len()]);
                         let got = case.run_as([layout, Rows(2)], start, kind, |_, _| plan.clone());
                         assert_all_near(&got, &twin.expected(start, kind), || {

@@ -67,13 +67,16 @@ impl Ahead {
         }
     }
 
-    /// What the tile of this number asks for: its share of the next rows of A, and the next tile's C.
-    /// `c` are the lines of that, if it is not the last one.
+    /// The share of the next rows of A that the tile of this number asks for.
     #[inline(always)]
-    pub(super) fn lines(&self, number: usize, c: Lines) -> [Lines; 2] {
-        let a = self.a.from.wrapping_add(number * self.a.columns * LINE);
-        let c = if number + 1 < self.count { c } else { Lines { from: self.c, ..c } };
-        [Lines { from: a, ..self.a }, c]
+    pub(super) fn a(&self, number: usize) -> Lines {
+        Lines { from: self.a.from.wrapping_add(number * self.a.columns * LINE), ..self.a }
+    }
+
+    /// The C of the tile after the one of this number: `next`, if it is not the last one.
+    #[inline(always)]
+    pub(super) fn c(&self, number: usize, next: Lines) -> Lines {
+        if number + 1 < self.count { next } else { Lines { from: self.c, ..next } }
     }
 }
 

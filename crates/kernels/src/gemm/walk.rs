@@ -8,6 +8,9 @@ use crate::simd::Simd;
 /// Rows of B that a copying tile asks for ahead of its loads: no prefetcher of the processor
 /// follows their stride.
 const AHEAD: usize = 8;
+/// Turns from the last line of C that a tile asks for to the next tile: what a line takes from the
+/// third-level cache, some 400 cycles.
+const LEAD: usize = 10;
 /// Floats of a line of the cache.
 pub(super) const LINE: usize = 16;
 
@@ -88,16 +91,21 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
 
     /// All k, and what is to be done for later tiles: one line of the cache in a turn, for the
     /// processor has room for few that are under way, and the tile's own pass through it. Asks for
-    /// lines as far as there are turns.
+    /// lines as far as there are turns: those of A to the second-level cache, at even distances, and at
+    /// the end those of C, which are needed at once.
     ///
     /// # Safety
     /// As [`Tile`] says, for `k` summands; what is to be copied may be, and is no wider than the tile.
     #[inline(always)]
-    pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, lines: [Lines; 2]) {
+    pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, a: Lines, c: Lines) {
         let (s, mut turns) = (self.s, k / Self::STEPS);
         let rows = copies.rows.min(turns / NV);
         // At most `NV` vectors, as the caller vouches.
         turns -= rows * copies.vectors;
+        let c_columns = c.columns.min(turns / MR);
+        let before_c = (turns - c_columns * MR).saturating_sub(LEAD);
+        let a_columns = a.columns.min(before_c / MR);
+        let pause = before_c.checked_div(a_columns).map_or(0, |each| each - MR);
         // SAFETY: the caller's.
         unsafe {
             copies.now(s, copies.rows - rows, copies.vectors * S::LANES);
@@ -108,18 +116,29 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
                 }
                 copies.end_row();
             }
-            for Lines { from, row, columns } in lines {
-                let columns = columns.min(turns / MR);
-                turns -= columns * MR;
-                for column in 0..columns {
-                    let mut p = from.wrapping_add(column * LINE);
-                    for _ in 0..MR {
-                        s.prefetch_far(p.cast());
-                        p = p.wrapping_add(row);
-                        self.turn();
-                    }
+            for column in 0..a_columns {
+                let mut p = a.from.wrapping_add(column * LINE);
+                for _ in 0..MR {
+                    s.prefetch_far(p.cast());
+                    p = p.wrapping_add(a.row);
+                    self.turn();
+                }
+                for _ in 0..pause {
+                    self.turn();
                 }
             }
+            for _ in a_columns * (MR + pause)..before_c {
+                self.turn();
+            }
+            for column in 0..c_columns {
+                let mut p = c.from.wrapping_add(column * LINE);
+                for _ in 0..MR {
+                    s.prefetch(p);
+                    p = p.wrapping_add(c.row);
+                    self.turn();
+                }
+            }
+            turns -= before_c + c_columns * MR;
             self.all(turns * Self::STEPS + k % Self::STEPS);
         }
     }
