@@ -27,9 +27,10 @@ fn plans(plan: &Plan, b_by_rows: bool) -> Vec<Plan> {
                 for k_block in [1, 4, k] {
                     for m_block in [tile_rows, m.next_multiple_of(tile_rows)] {
                         for n_block in [tile_cols, n.next_multiple_of(tile_cols)] {
-                            let plan = plan.clone();
-                            let cut = Plan { k_block, m_block, n_block, ..plan };
-                            plans.push(Plan { pack_a, pack_b, rows_first, ..cut });
+                            for rows_stay in [false, true] {
+                                let cut = Plan { k_block, m_block, n_block, ..plan.clone() };
+                                plans.push(Plan { pack_a, pack_b, rows_stay, rows_first, ..cut });
+                            }
                         }
                     }
                 }
@@ -53,7 +54,7 @@ fn small_products_may_be_cut_and_packed_in_any_way() {
             for layouts in LAYOUTS {
                 let [a_by_rows, b_by_rows] = layouts.map(|layout| matches!(layout, Rows(_)));
                 let own = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
-                for plan in plans(&own, b_by_rows).into_iter().step_by(sparse(13)) {
+                for plan in plans(&own, b_by_rows).into_iter().step_by(sparse(25)) {
                     let got = case.run_as(layouts, Start::Zero, Kind::Bias, |_, _| plan.clone());
                     for (at, x) in got.iter().enumerate() {
                         let expected = sums[at] as f32 + case.bias.values[at % n];
@@ -90,7 +91,7 @@ fn tiles_may_copy_ahead() {
                 let twin = Twin::new(&case);
                 for layout in [Rows(1), Columns(0), Layout::Spread(1)] {
                     let plans = plans_ahead(isa, [m, n, k], (tile_rows, tile_cols));
-                    for (i, plan) in plans.into_iter().enumerate().step_by(sparse(73)) {
+                    for (i, plan) in plans.into_iter().enumerate().step_by(sparse(145)) {
                         let (start, kind) = (STARTS[i % 2], KINDS[i % KINDS.len()]);
                         let got = case.run_as([layout, Rows(2)], start, kind, |_, _| plan.clone());
                         assert_all_near(&got, &twin.expected(start, kind), || {
@@ -128,8 +129,12 @@ fn plans_ahead(isa: Isa, [m, n, k]: [usize; 3], tile: (usize, usize)) -> Vec<Pla
                 for k_block in [k, k.div_ceil(3)] {
                     for n_block in [tile_cols, 2 * tile_cols, n] {
                         for m_block in [2 * tile_rows, m.next_multiple_of(tile_rows)] {
-                            let cut = Plan { k_block, n_block, m_block, ..own.clone() };
-                            plans.push(Plan { pack_a, pack_b, rows_first, ..cut });
+                            // While rows stay, strips are copied ahead one by one.
+                            let several = pack_b == PackB::Ahead && n_block > tile_cols;
+                            for &rows_stay in &[false, true][..2 - usize::from(several)] {
+                                let cut = Plan { k_block, n_block, m_block, ..own.clone() };
+                                plans.push(Plan { pack_a, pack_b, rows_stay, rows_first, ..cut });
+                            }
                         }
                     }
                 }
@@ -149,6 +154,19 @@ fn strips_of_parts_of_vectors_are_not_copied_ahead() {
         let own = Plan::new(isa, 8, 24, 10, true, true);
         let cut = Plan { tile_rows: 4, tile_cols: 12, k_block: 5, n_block: 24, ..own };
         Plan { pack_b: PackB::Ahead, rows_first: true, ..cut }
+    });
+}
+
+/// The narrow strip at the end has the first ones after it.
+#[test]
+#[should_panic(expected = "copied ahead while rows stay")]
+fn strips_are_not_copied_ahead_together_while_rows_stay() {
+    let case = Case::whole(&mut Random(55), [8, 24, 10]);
+    let isa = Isa::by_name("portable").expect("everywhere");
+    case.run_as([Rows(0), Rows(0)], Start::Zero, Kind::Store, |_, _| {
+        let own = Plan::new(isa, 8, 24, 10, true, true);
+        let cut = Plan { tile_rows: 4, tile_cols: 8, m_block: 4, n_block: 16, ..own };
+        Plan { pack_b: PackB::Ahead, rows_stay: true, ..cut }
     });
 }
 

@@ -48,6 +48,15 @@ fn is_far(plan: &Plan) -> bool {
     plan.m * plan.k > 256 * 1024 && plan.n * plan.k > 256 * 1024
 }
 
+/// Whether all of B stays in the second-level cache, though not in the first, while A passes through,
+/// several strips of it.
+fn streams(plan: &Plan) -> bool {
+    let (m, n) = tiled(plan);
+    let (size_a, size_b) = (m * plan.k, n * plan.k);
+    let stays = size_b <= 256 * 1024 && size_b > 6 * 1024 && n > plan.tile_cols;
+    size_a > 256 * 1024 && stays && !plan.pack_a
+}
+
 #[test]
 fn tiles_exist_and_fit_the_registers() {
     for_each_plan(|isa, plan, _, _| {
@@ -83,12 +92,18 @@ fn blocks_cover_the_product() {
         // A panel holds one strip: the strip's other tiles come next, and after them the next strip's.
         assert!(plan.pack_b != PackB::FirstTile || !plan.rows_first, "{}", what());
         // Two blocks of B stay in the second-level cache beside what passes through: of one strip where
-        // all of A does too.
+        // all of A does too, or what is packed of it.
         if plan.pack_b == PackB::Ahead {
             let one = plan.n_block == plan.tile_cols && !plan.rows_first;
-            assert_eq!(one, !is_far(plan) && !plan.pack_a, "{}", what());
-            let floats = if plan.pack_a { 192 * 1024 } else { 144 * 1024 };
-            assert!(plan.n_block <= floats / plan.k_block + plan.tile_cols, "{}", what());
+            assert_eq!(one, !is_far(plan) || plan.pack_a, "{}", what());
+            assert!(plan.n_block <= 144 * 1024 / plan.k_block + plan.tile_cols, "{}", what());
+        }
+        // Only what is packed of A stays, which would have to be packed again for each block of B; in tiles
+        // enough to copy a strip.
+        assert_eq!(plan.rows_stay, plan.pack_a && plan.pack_b == PackB::Ahead, "{}", what());
+        if plan.rows_stay {
+            let tiles = plan.m_block.min(m).div_ceil(plan.tile_rows);
+            assert!(tiles * isa.lanes() >= 4 * plan.tile_cols, "{}", what());
         }
     });
 }
@@ -126,9 +141,9 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(!a_by_rows && n > 2 * plan.tile_cols && m * plan.k > 64 * 1024, "{}", what());
         }
         // Few tiles read a strip, or the strip is all of B. Where rows are parts of a vector, two are many.
-        let many = if n < isa.lanes() { 2 } else { 6 };
+        let many = if n < isa.lanes() || n * plan.k >= 256 * 1024 { 2 } else { 6 };
         let few = m.div_ceil(plan.tile_rows) < many || n == plan.tile_cols;
-        if b_by_rows && few && !is_far(plan) {
+        if b_by_rows && few && !is_far(plan) && !streams(plan) {
             assert_eq!(plan.pack_b, PackB::InPlace, "{}", what());
         }
         // What is copied ahead would not stay in the second-level cache, and tiles have time to copy it.
@@ -138,9 +153,15 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(tiles * isa.lanes() >= 4 * plan.tile_cols, "{}", what());
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
+        // Where A passes through and B stays, A passes once.
+        if streams(plan) {
+            assert!(plan.pack_b == PackB::Before && plan.rows_first, "{}", what());
+            assert!(plan.n_block >= n && plan.k_block >= plan.k.min(512), "{}", what());
+        }
         // A and C are asked for where they pass through.
-        let far = isa.name() == "avx512" && is_far(plan);
-        assert_eq!(plan.fetch, plan.pack_b == PackB::Ahead || far, "{}", what());
+        let pass = is_far(plan) || streams(plan) && n * plan.k >= 24 * 1024;
+        let asked = plan.pack_b == PackB::Ahead || isa.name() == "avx512" && pass;
+        assert_eq!(plan.fetch, asked, "{}", what());
         let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
         assert_eq!(plan.scratch() == 0, !packs && !plan.swap, "{}", what());
     });
@@ -196,6 +217,9 @@ fn the_named_shapes_have_the_documented_plans() {
     assert_eq!(brief(512, 512, 512, true, true), (8, 48, 512, PackB::Ahead, false, false));
     assert_eq!(brief(1024, 1024, 1024, true, true), (6, 64, 512, PackB::Ahead, false, false));
     assert_eq!(brief(2048, 2048, 2048, true, true), (6, 64, 512, PackB::Ahead, false, false));
+    assert_eq!(brief(32, 1024, 1024, true, true), (8, 48, 512, PackB::FirstTile, false, false));
+    assert_eq!(brief(2048, 784, 128, true, true), (8, 48, 784, PackB::Before, false, false));
+    assert_eq!(brief(1024, 1024, 1024, false, true), (6, 64, 512, PackB::Ahead, true, false));
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
 }
 

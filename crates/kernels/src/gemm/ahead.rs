@@ -149,11 +149,13 @@ impl Product<'_, '_> {
         let next = at.next.unwrap_or(at.block);
         let (next_i, next_strip, block) = match rows_first {
             true if strip + count < at.strips => (i, strip + count, at.block),
-            true if i + rows < m => (i + rows, 0, at.block),
+            true if i + rows < at.rows.end => (i + rows, 0, at.block),
             false if i + rows < at.rows.end => (i + rows, strip, at.block),
             false if strip + 1 < at.strips => (at.rows.start, strip + 1, at.block),
-            false if at.rows.end < m => (at.rows.end, 0, at.block),
-            _ => (0, 0, next),
+            _ => {
+                let after = at.block.next(self.plan).unwrap_or(at.block);
+                (after.m.0, 0, after)
+            }
         };
         let c = self.c_at(next_i, block.n.0 + next_strip * tile_cols).cast_const();
         let (row, col) = (self.a.row_stride(), self.a.col_stride());
@@ -201,7 +203,7 @@ impl Product<'_, '_> {
             let offset = (block.k.0 + k).wrapping_mul(row).wrapping_add(block.n.0 + j);
             self.b.ptr().wrapping_add(offset)
         };
-        let behind = match next.next(self.plan) {
+        let behind = match next.next_of_b(self.plan) {
             Some(block) if start + rows == k => b(block, 0),
             _ => b(next, start + rows),
         };

@@ -1,10 +1,12 @@
-//! How a product is cut: blocks of B in the order in which its tiles go through them, and rows of C.
+//! How a product is cut: blocks in the order in which its tiles go through them, and tiles of rows.
 
 use super::plan::Plan;
 
-/// A block of B: ranges of columns and of k.
+/// A block of the product: ranges of rows of C, of its columns, and of k. Those of columns and k are a
+/// block of B.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
+    pub m: (usize, usize),
     pub n: (usize, usize),
     pub k: (usize, usize),
 }
@@ -12,22 +14,46 @@ pub(super) struct Block {
 impl Block {
     #[inline(always)]
     pub(super) fn first(plan: &Plan) -> Self {
-        Self { n: (0, plan.n_block.min(plan.n)), k: (0, plan.k_block.min(plan.k)) }
+        let Plan { m, n, k, m_block, n_block, k_block, .. } = *plan;
+        Self { m: (0, m_block.min(m)), n: (0, n_block.min(n)), k: (0, k_block.min(k)) }
     }
 
-    /// The one after this: further down in the same columns, or the first of the next columns.
+    /// The block after this one. If rows stay, the next columns, then the next rows, then the next k; else
+    /// the next rows, then the next k, then the next columns.
     #[inline(always)]
     pub(super) fn next(&self, plan: &Plan) -> Option<Self> {
-        let after = |start: usize, block: usize, len: usize| {
-            (start < len).then(|| (start, start.saturating_add(block).min(len)))
+        let after = |range: (usize, usize), block: usize, len: usize| {
+            (range.1 < len).then(|| (range.1, range.1.saturating_add(block).min(len)))
         };
-        match after(self.k.1, plan.k_block, plan.k) {
-            Some(k) => Some(Self { k, ..*self }),
-            None => {
-                let n = after(self.n.1, plan.n_block, plan.n)?;
-                Some(Self { n, ..Self::first(plan) })
+        let m = after(self.m, plan.m_block, plan.m);
+        let n = after(self.n, plan.n_block, plan.n);
+        let k = after(self.k, plan.k_block, plan.k);
+        let first = Self::first(plan);
+        if plan.rows_stay {
+            match (n, m) {
+                (Some(n), _) => Some(Self { n, ..*self }),
+                (None, Some(m)) => Some(Self { m, n: first.n, ..*self }),
+                (None, None) => Some(Self { k: k?, ..first }),
+            }
+        } else {
+            match (m, k) {
+                (Some(m), _) => Some(Self { m, ..*self }),
+                (None, Some(k)) => Some(Self { k, m: first.m, ..*self }),
+                (None, None) => Some(Self { n: n?, ..first }),
             }
         }
+    }
+
+    /// The first block after this one whose block of B is another one, or is passed once more.
+    #[inline(always)]
+    pub(super) fn next_of_b(&self, plan: &Plan) -> Option<Self> {
+        if plan.rows_stay { self.next(plan) } else { Self { m: (0, plan.m), ..*self }.next(plan) }
+    }
+
+    /// Whether the next block goes on with the block of B that this one has.
+    #[inline(always)]
+    pub(super) fn goes_on(&self, next: &Self, plan: &Plan) -> bool {
+        !plan.rows_stay && (next.n, next.k) == (self.n, self.k)
     }
 
     #[inline(always)]
@@ -54,10 +80,9 @@ pub(super) struct RowTiles {
 }
 
 impl RowTiles {
-    /// Of the block that starts at this row.
+    /// Of a block with these rows.
     #[inline(always)]
-    pub(super) fn new(plan: &Plan, start: usize) -> Self {
-        let end = start.saturating_add(plan.m_block).min(plan.m);
+    pub(super) fn new(plan: &Plan, (start, end): (usize, usize)) -> Self {
         let tiles = (end - start).div_ceil(plan.tile_rows);
         let (height, taller) = match plan.pack_a {
             true => (plan.tile_rows, 0),

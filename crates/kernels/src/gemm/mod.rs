@@ -140,7 +140,8 @@ pub fn gemm(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epi
 /// # Panics
 /// If the shapes or the instruction set are not the planned ones, an operand of the epilogue has
 /// another shape, `scratch` is shorter than [`Plan::scratch`], rows of B are not contiguous as planned, or
-/// a plan's blocks are empty, or its strips that tiles copy ahead no whole vectors.
+/// a plan's blocks are empty, or its strips that tiles copy ahead no whole vectors, or several while rows
+/// stay.
 pub fn run(
     isa: Isa,
     plan: &Plan,
@@ -159,7 +160,7 @@ pub fn run(
     } else {
         plan
     };
-    let Plan { m, n, k, tile_cols, k_block, n_block, .. } = *plan;
+    let Plan { m, n, k, tile_cols, k_block, n_block, m_block, .. } = *plan;
     assert!(plan.isa == isa, "a plan for {} on {isa}", plan.isa);
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
     assert!((b.rows(), b.cols()) == (k, n), "B is {b:?}; planned [{k}, {n}]");
@@ -169,7 +170,11 @@ pub fn run(
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
     let whole = plan.pack_b != PackB::Ahead || tile_cols.is_multiple_of(isa.lanes());
     assert!(whole, "strips of {tile_cols} columns, no whole vectors, copied ahead");
-    assert!(n == 0 || (k_block > 0 && n_block > 0), "blocks of {k_block} x {n_block}");
+    // The last strip of all has the first ones after it, and tiles copy strips of their own number.
+    let one = plan.pack_b != PackB::Ahead || !plan.rows_stay || n_block <= tile_cols;
+    assert!(one, "blocks of {n_block} columns, more than a strip, copied ahead while rows stay");
+    let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);
+    assert!(some, "blocks of {m_block} x {k_block} and {k_block} x {n_block}");
     match epilogue {
         Epilogue::Bias(bias) | Epilogue::BiasActivation(bias, _) => {
             assert_eq!(bias.len(), n, "biases for {n} columns");

@@ -7,9 +7,11 @@ use crate::Isa;
 const BLOCK: usize = 256 * 1024;
 /// Floats of a packed block of A, which is read from there once a strip.
 const BLOCK_A: usize = 64 * 1024;
+/// Floats of one that all columns of B pass, copied ahead for each.
+const BLOCK_A_STAYS: usize = 128 * 1024;
 /// Floats of a packed block of B that stays there while all rows of A pass through.
 const BLOCK_FAR: usize = 192 * 1024;
-/// Floats of such a block while tiles copy the next one, of the same size, unless A is packed.
+/// Floats of such a block while tiles copy the next one, of the same size.
 const BLOCK_AHEAD: usize = 144 * 1024;
 /// Up to this many summands a product is not cut: one pass over C.
 const K_WHOLE: usize = 1024;
@@ -19,13 +21,17 @@ const K_PANEL: usize = 512;
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
 const MANY: usize = 6;
-/// The same where a row is a part of a vector: tiles of panels read whole ones, and A with less.
-const MANY_NARROW: usize = 2;
+/// The same where a row is a part of a vector (tiles of panels read whole ones, and A with less), or where
+/// B does not stay in the second-level cache (no prefetcher follows its rows, and the first tile asks ahead).
+const SOME: usize = 2;
 /// Tiles of rows for each vector of a strip from which on they copy the next block of B: a vector every
 /// four summands is as fast as it pays, and a strip has as many rows as there are summands.
 const TILES_AHEAD: usize = 4;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 const NEAR: usize = 6 * 1024;
+/// Floats of B from which on a row of tiles lasts long enough to ask for the next rows of A and C. (Less for
+/// 8192x100x100: 1.07 of the time.)
+const LONG: usize = 24 * 1024;
 /// Columns of a block of a swapped product, whose result waits in scratch memory.
 const SWAPPED: usize = 512;
 
@@ -68,6 +74,9 @@ pub struct Plan {
     pub pack_a: bool,
     /// Whether and how B is copied into panels of `tile_cols` columns.
     pub pack_b: PackB,
+    /// Whether a block of rows of A meets all columns of B before the next rows do. Else a block of B meets
+    /// all rows of A before the next one does.
+    pub rows_stay: bool,
     /// Whether all strips of a tile's rows come before the next tile's, or all tiles of a strip's
     /// columns before the next strip's.
     pub rows_first: bool,
@@ -108,19 +117,20 @@ impl Plan {
         let tile_cols = vectors * lanes;
         let tiles = m.div_ceil(tile_rows);
         // Saturating: views with strides of zero may be of any size.
-        let size_a = m.saturating_mul(k);
-        let near = n.saturating_mul(k) <= NEAR;
-        let far = far(m, n, k);
+        let (size_a, size_b) = (m.saturating_mul(k), n.saturating_mul(k));
+        let (near, passes, far) = (size_b <= NEAR, size_b >= BLOCK, far(m, n, k));
         // Scalars of a transposed A lie a stride apart along k.
         let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
-        let passes = n.saturating_mul(k) >= BLOCK;
-        let many = if n < lanes { MANY_NARROW } else { MANY };
+        // All of B stays in the second-level cache, and A does not: it passes once if all strips of a tile's
+        // rows come first.
+        let streams = size_a > BLOCK && size_b <= BLOCK && !near && !pack_a && n > tile_cols;
+        let many = if n < lanes || passes { SOME } else { MANY };
         let ahead = whole_lines(lanes) && passes && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
-            (PackB::Before, near || far)
-        } else if ahead && n > tile_cols {
-            (PackB::Ahead, far || pack_a)
-        } else if far {
+            (PackB::Before, near || far || streams)
+        } else if ahead && n > tile_cols && !streams {
+            (PackB::Ahead, far && !pack_a)
+        } else if far || streams {
             (PackB::Before, true)
         } else if tiles >= many && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
@@ -136,7 +146,8 @@ impl Plan {
         };
         let k_block = balanced(k, most);
         let m_block = if pack_a {
-            round_up(balanced(m, (BLOCK_A / k_block.max(1)).max(tile_rows)), tile_rows)
+            let most = if pack_b == PackB::Ahead { BLOCK_A_STAYS } else { BLOCK_A };
+            round_up(balanced(m, (most / k_block.max(1)).max(tile_rows)), tile_rows)
         } else {
             m
         };
@@ -144,15 +155,14 @@ impl Plan {
         let of = |most: usize| round_up(balanced(n, (most / k_block.max(1)).max(1)), tile_cols);
         let n_block = match pack_b {
             PackB::InPlace | PackB::FirstTile => n,
-            // Each block has A packed again.
-            PackB::Ahead if pack_a => of(BLOCK_FAR),
-            PackB::Ahead if far => of(BLOCK_AHEAD),
-            // All of A stays near, and passes once a strip.
+            PackB::Ahead if far && !pack_a => of(BLOCK_AHEAD),
+            // A block of A stays near, and passes once a strip.
             PackB::Ahead => tile_cols,
             PackB::Before => of(if far { BLOCK_FAR } else { BLOCK }),
         };
-        let fetch = whole_lines(lanes) && (far || pack_b == PackB::Ahead);
-        let swap = false;
+        let long = far || streams && size_b >= LONG;
+        let fetch = whole_lines(lanes) && (long || pack_b == PackB::Ahead);
+        let (swap, rows_stay) = (false, pack_a && pack_b == PackB::Ahead);
         Self {
             m,
             n,
@@ -165,6 +175,7 @@ impl Plan {
             n_block,
             pack_a,
             pack_b,
+            rows_stay,
             rows_first,
             fetch,
             isa,

@@ -3,8 +3,8 @@
 //! ```text
 //! for each block of B:                       (all blocks of k of some columns, then the next columns)
 //!     pack it if planned                     (or tiles of the block before have copied it)
-//!     for each block of rows:
-//!         pack A if planned
+//!     for each block of rows:                (or, if rows stay, for each block of k, for each block
+//!         pack A if planned                  of rows, for each block of columns)
 //!         for each tile of rows:
 //!             for each strip of columns:     (or these two loops the other way round)
 //!                 microkernel                (the last block of k applies the epilogue)
@@ -30,18 +30,18 @@ pub(super) struct Product<'a, 'b> {
     pub scratch: &'a mut [f32],
 }
 
-/// Where the two inner loops are: a block of B, a block of rows, and the memory for what is packed.
+/// Where the two inner loops are: a block, its rows, and the memory for what is packed.
 pub(super) struct Place {
     /// Whether tiles do something for later ones.
     ahead: bool,
     /// Whether this is the first block of B, which no tile has copied.
     pub first: bool,
     pub block: Block,
-    /// The one that comes after.
+    /// The next one with a block of B that tiles of this one may copy.
     pub next: Option<Block>,
     pub strips: usize,
     pub rows: RowTiles,
-    /// Tiles of a strip in the blocks of rows above, and in all, where they copy ahead.
+    /// Tiles of a strip that have passed the block of B before, and that will in all.
     pub above: usize,
     pub tiles: usize,
     packed_a: *mut f32,
@@ -68,42 +68,50 @@ impl Kernel for Product<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let plan = self.plan;
-        let Plan { m, tile_rows, tile_cols, pack_a, pack_b, .. } = *plan;
+        let Plan { tile_rows, tile_cols, pack_a, pack_b, .. } = *plan;
         let (scratch_a, scratch_b) = self.scratch.split_at_mut(plan.scratch_a());
         let (packed_a, packed_b) = (scratch_a.as_mut_ptr(), scratch_b.as_mut_ptr());
         // Blocks of B take turns in two places if tiles copy them.
         let two = pack_b == PackB::Ahead;
         let second = if two { plan.block_of_b() } else { 0 };
         let place = |number: usize| packed_b.wrapping_add(number % 2 * second);
-        let tiles = if two { RowTiles::all(plan) } else { 0 };
-        let (mut block, mut number) = (Block::first(plan), 0);
+        let (mut block, mut number, mut above) = (Block::first(plan), 0, 0);
+        // What is packed: columns and k of B, rows and k of A.
+        let (mut has_b, mut has_a) = (None, None);
         loop {
-            let (next, strips) = (block.next(plan), block.strips(plan));
-            let (rows, b) = (RowTiles::new(plan, 0), [place(number), place(number + 1)]);
-            if pack_b == PackB::Before {
+            if pack_b == PackB::Before && has_b != Some((block.n, block.k)) {
+                has_b = Some((block.n, block.k));
                 let b = self.b.row_range(block.k.0..block.k.1).col_range(block.n.0..block.n.1);
                 // SAFETY: `scratch_b` counts a whole block.
                 unsafe { pack::pack_b(s, b, tile_cols, packed_b) };
             }
-            let (ahead, first) = (plan.looks_ahead(), number == 0);
-            let mut at =
-                Place { ahead, first, block, next, strips, rows, above: 0, tiles, packed_a, b };
-            loop {
-                if pack_a {
-                    let a = self.a.row_range(at.rows.start..at.rows.end);
-                    let a = a.col_range(block.k.0..block.k.1);
-                    // SAFETY: `scratch_a` counts a whole block.
-                    unsafe { pack::pack_a(s, a, tile_rows, packed_a) };
-                }
-                self.block(s, &at);
-                if at.rows.end >= m {
-                    break;
-                }
-                at.above += at.rows.tiles;
-                at.rows = RowTiles::new(plan, at.rows.end);
+            if pack_a && has_a != Some((block.m, block.k)) {
+                has_a = Some((block.m, block.k));
+                let a = self.a.row_range(block.m.0..block.m.1).col_range(block.k.0..block.k.1);
+                // SAFETY: `scratch_a` counts a whole block.
+                unsafe { pack::pack_a(s, a, tile_rows, packed_a) };
             }
-            let Some(next) = next else { break };
-            (block, number) = (next, number + 1);
+            let rows = RowTiles::new(plan, block.m);
+            let at = Place {
+                ahead: plan.looks_ahead(),
+                first: number == 0,
+                block,
+                next: block.next_of_b(plan),
+                strips: block.strips(plan),
+                rows,
+                above,
+                tiles: if plan.rows_stay { rows.tiles } else { RowTiles::all(plan) },
+                packed_a,
+                b: [place(number), place(number + 1)],
+            };
+            self.block(s, &at);
+            let Some(next) = block.next(plan) else { break };
+            (above, number) = if block.goes_on(&next, plan) {
+                (above + rows.tiles, number)
+            } else {
+                (0, number + 1)
+            };
+            block = next;
         }
     }
 }

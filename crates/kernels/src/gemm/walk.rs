@@ -95,12 +95,12 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
     /// the end those of C, which are needed at once.
     ///
     /// # Safety
-    /// As [`Tile`] says, for `k` summands; what is to be copied may be, and is no wider than the tile.
+    /// As [`Tile`] says, for `k` summands; what is to be copied may be.
     #[inline(always)]
     pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, a: Lines, c: Lines) {
         let (s, mut turns) = (self.s, k / Self::STEPS);
-        let rows = copies.rows.min(turns / NV);
-        // At most `NV` vectors, as the caller vouches.
+        // Rows of a wider strip are copied before.
+        let rows = if copies.vectors <= NV { copies.rows.min(turns / NV) } else { 0 };
         turns -= rows * copies.vectors;
         let c_columns = c.columns.min(turns / MR);
         let before_c = (turns - c_columns * MR).saturating_sub(LEAD);
