@@ -57,6 +57,17 @@ fn streams(plan: &Plan) -> bool {
     size_a > 256 * 1024 && stays && !plan.pack_a
 }
 
+/// Whether scalars of a transposed A are read where they are, a stride apart, by a few strips.
+fn reads_columns(isa: Isa, plan: &Plan, a_by_rows: bool, b_by_rows: bool) -> bool {
+    let by_rows = if plan.swap { !b_by_rows } else { a_by_rows };
+    let (m, n) = tiled(plan);
+    let few = n > plan.tile_cols && n <= 6 * plan.tile_cols;
+    !by_rows
+        && isa.name() == "avx512"
+        && few
+        && (64 * 1024 + 1..=512 * 1024).contains(&(m * plan.k))
+}
+
 #[test]
 fn tiles_exist_and_fit_the_registers() {
     for_each_plan(|isa, plan, _, _| {
@@ -111,8 +122,9 @@ fn blocks_cover_the_product() {
 /// Sums are cut only where they are long, the product is large, or a panel of B is to stay near.
 #[test]
 fn the_sum_is_cut_only_where_it_asks_for_it() {
-    for_each_plan(|isa, plan, _, _| {
+    for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let most = match plan.pack_b {
+            _ if reads_columns(isa, plan, a_by_rows, b_by_rows) => 128,
             PackB::FirstTile | PackB::Ahead => 512,
             _ if is_far(plan) => 512,
             _ => 1024,
@@ -137,13 +149,16 @@ fn operands_are_packed_only_where_that_pays() {
         // Tiles read rows of B: a transposed one is always packed.
         assert!(plan.pack_b == PackB::Before || b_by_rows, "{}", what());
         // A is packed only where its scalars lie a stride apart, and more than two strips read it.
+        if reads_columns(isa, plan, a_by_rows, b_by_rows) && !plan.swap {
+            assert!(!plan.pack_a, "{}", what());
+        }
         if plan.pack_a {
             assert!(!a_by_rows && n > 2 * plan.tile_cols && m * plan.k > 64 * 1024, "{}", what());
         }
         // Few tiles read a strip, or the strip is all of B. Where rows are parts of a vector, two are many.
         let many = if n < isa.lanes() || n * plan.k >= 256 * 1024 { 2 } else { 6 };
         let few = m.div_ceil(plan.tile_rows) < many || n == plan.tile_cols;
-        if b_by_rows && few && !is_far(plan) && !streams(plan) {
+        if b_by_rows && few && !is_far(plan) && !(streams(plan) && a_by_rows) {
             assert_eq!(plan.pack_b, PackB::InPlace, "{}", what());
         }
         // What is copied ahead would not stay in the second-level cache, and tiles have time to copy it.
@@ -154,12 +169,13 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
         // Where A passes through and B stays, A passes once.
-        if streams(plan) {
+        let streams = streams(plan) && a_by_rows;
+        if streams {
             assert!(plan.pack_b == PackB::Before && plan.rows_first, "{}", what());
             assert!(plan.n_block >= n && plan.k_block >= plan.k.min(512), "{}", what());
         }
         // A and C are asked for where they pass through.
-        let pass = is_far(plan) || streams(plan) && n * plan.k >= 24 * 1024;
+        let pass = is_far(plan) || streams && n * plan.k >= 24 * 1024;
         let asked = plan.pack_b == PackB::Ahead || isa.name() == "avx512" && pass;
         assert_eq!(plan.fetch, asked, "{}", what());
         let packs = plan.pack_a || plan.pack_b != PackB::InPlace;

@@ -17,6 +17,10 @@ const BLOCK_AHEAD: usize = 144 * 1024;
 const K_WHOLE: usize = 1024;
 /// Summands of a panel that many tiles read.
 const K_PANEL: usize = 512;
+/// Summands of a block of a transposed A that is read in place, each on a line, perhaps a page, of its own.
+const K_COLUMNS: usize = 128;
+/// Strips up to which it is, with AVX-512, and floats of A, much of which stays in the second-level cache.
+const COLUMNS: (usize, usize) = (6, 512 * 1024);
 /// Summands of a block of a product whose operands both are larger than the second-level cache.
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
@@ -119,18 +123,21 @@ impl Plan {
         // Saturating: views with strides of zero may be of any size.
         let (size_a, size_b) = (m.saturating_mul(k), n.saturating_mul(k));
         let (near, passes, far) = (size_b <= NEAR, size_b >= BLOCK, far(m, n, k));
-        // Scalars of a transposed A lie a stride apart along k.
-        let pack_a = !a_by_rows && size_a > BLOCK / 4 && n > 2 * tile_cols;
+        // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
+        let strides = !a_by_rows && size_a > BLOCK / 4;
+        let some = n > tile_cols && n <= COLUMNS.0 * tile_cols;
+        let short = strides && some && size_a <= COLUMNS.1 && whole_lines(lanes);
+        let pack_a = strides && n > 2 * tile_cols && !short;
         // All of B stays in the second-level cache, and A does not: it passes once if all strips of a tile's
         // rows come first.
-        let streams = size_a > BLOCK && size_b <= BLOCK && !near && !pack_a && n > tile_cols;
+        let streams = size_a > BLOCK && size_b <= BLOCK && !near && a_by_rows && n > tile_cols;
         let many = if n < lanes || passes { SOME } else { MANY };
-        let ahead = whole_lines(lanes) && passes && tiles >= TILES_AHEAD * vectors;
+        let ahead = whole_lines(lanes) && passes && !short && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
             (PackB::Before, near || far || streams)
         } else if ahead && n > tile_cols && !streams {
             (PackB::Ahead, far && !pack_a)
-        } else if far || streams {
+        } else if far && !short || streams {
             (PackB::Before, true)
         } else if tiles >= many && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
@@ -140,6 +147,7 @@ impl Plan {
             (PackB::InPlace, near)
         };
         let most = match pack_b {
+            _ if short => K_COLUMNS,
             PackB::FirstTile | PackB::Ahead => K_PANEL,
             _ if far => K_FAR,
             _ => K_WHOLE,
