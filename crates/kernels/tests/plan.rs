@@ -48,24 +48,27 @@ fn is_far(plan: &Plan) -> bool {
     plan.m * plan.k > 256 * 1024 && plan.n * plan.k > 256 * 1024
 }
 
-/// Whether all of B stays in the second-level cache, though not in the first, while A passes through,
-/// several strips of it.
-fn streams(plan: &Plan) -> bool {
+/// Whether rows of A lie contiguous, as the tiles see it: operands of a swapped product are each other's
+/// transposes.
+fn tiled_by_rows(plan: &Plan, a_by_rows: bool, b_by_rows: bool) -> bool {
+    if plan.swap { !b_by_rows } else { a_by_rows }
+}
+
+/// Whether all of B stays in the second-level cache, though not in the first, while A passes through by
+/// rows, several strips of it.
+fn streams(isa: Isa, plan: &Plan, a_by_rows: bool) -> bool {
     let (m, n) = tiled(plan);
     let (size_a, size_b) = (m * plan.k, n * plan.k);
     let stays = size_b <= 256 * 1024 && size_b > 6 * 1024 && n > plan.tile_cols;
-    size_a > 256 * 1024 && stays && !plan.pack_a
+    isa.name() == "avx512" && size_a > 256 * 1024 && stays && a_by_rows
 }
 
 /// Whether scalars of a transposed A are read where they are, a stride apart, by a few strips.
-fn reads_columns(isa: Isa, plan: &Plan, a_by_rows: bool, b_by_rows: bool) -> bool {
-    let by_rows = if plan.swap { !b_by_rows } else { a_by_rows };
+fn reads_columns(isa: Isa, plan: &Plan, a_by_rows: bool) -> bool {
     let (m, n) = tiled(plan);
     let few = n > plan.tile_cols && n <= 6 * plan.tile_cols;
-    !by_rows
-        && isa.name() == "avx512"
-        && few
-        && (64 * 1024 + 1..=512 * 1024).contains(&(m * plan.k))
+    let size = (64 * 1024 + 1..=512 * 1024).contains(&(m * plan.k));
+    isa.name() == "avx512" && !a_by_rows && few && size
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn blocks_cover_the_product() {
 fn the_sum_is_cut_only_where_it_asks_for_it() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let most = match plan.pack_b {
-            _ if reads_columns(isa, plan, a_by_rows, b_by_rows) => 128,
+            _ if reads_columns(isa, plan, tiled_by_rows(plan, a_by_rows, b_by_rows)) => 128,
             PackB::FirstTile | PackB::Ahead => 512,
             _ if is_far(plan) => 512,
             _ => 1024,
@@ -143,22 +146,25 @@ fn operands_are_packed_only_where_that_pays() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let what = || format!("{isa} {plan:?} {a_by_rows} {b_by_rows}");
         let (m, n) = tiled(plan);
-        // Of a swapped product, the operands are each other's transposes.
-        let (a_by_rows, b_by_rows) =
-            if plan.swap { (!b_by_rows, !a_by_rows) } else { (a_by_rows, b_by_rows) };
+        let swapped_b = if plan.swap { !a_by_rows } else { b_by_rows };
+        let a_by_rows = tiled_by_rows(plan, a_by_rows, b_by_rows);
+        let b_by_rows = swapped_b;
+        let (columns, streams) =
+            (reads_columns(isa, plan, a_by_rows), streams(isa, plan, a_by_rows));
         // Tiles read rows of B: a transposed one is always packed.
         assert!(plan.pack_b == PackB::Before || b_by_rows, "{}", what());
-        // A is packed only where its scalars lie a stride apart, and more than two strips read it.
-        if reads_columns(isa, plan, a_by_rows, b_by_rows) && !plan.swap {
-            assert!(!plan.pack_a, "{}", what());
-        }
+        // A is packed only where its scalars lie a stride apart, more than two strips read it, and it is not
+        // read in short blocks.
         if plan.pack_a {
             assert!(!a_by_rows && n > 2 * plan.tile_cols && m * plan.k > 64 * 1024, "{}", what());
+            assert!(!columns, "{}", what());
         }
-        // Few tiles read a strip, or the strip is all of B. Where rows are parts of a vector, two are many.
-        let many = if n < isa.lanes() || n * plan.k >= 256 * 1024 { 2 } else { 6 };
+        // Few tiles read a strip, or the strip is all of B. Where rows are parts of a vector, or, with AVX-512,
+        // where B is 1 MiB or more, two are many.
+        let large = isa.name() == "avx512" && n * plan.k >= 256 * 1024;
+        let many = if n < isa.lanes() || large { 2 } else { 6 };
         let few = m.div_ceil(plan.tile_rows) < many || n == plan.tile_cols;
-        if b_by_rows && few && !is_far(plan) && !(streams(plan) && a_by_rows) {
+        if b_by_rows && few && (!is_far(plan) || columns) && !streams {
             assert_eq!(plan.pack_b, PackB::InPlace, "{}", what());
         }
         // What is copied ahead would not stay in the second-level cache, and tiles have time to copy it.
@@ -169,13 +175,12 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
         // Where A passes through and B stays, A passes once.
-        let streams = streams(plan) && a_by_rows;
         if streams {
             assert!(plan.pack_b == PackB::Before && plan.rows_first, "{}", what());
             assert!(plan.n_block >= n && plan.k_block >= plan.k.min(512), "{}", what());
         }
         // A and C are asked for where they pass through.
-        let pass = is_far(plan) || streams && n * plan.k >= 24 * 1024;
+        let pass = (is_far(plan) && !columns) || (streams && n * plan.k >= 24 * 1024);
         let asked = plan.pack_b == PackB::Ahead || isa.name() == "avx512" && pass;
         assert_eq!(plan.fetch, asked, "{}", what());
         let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
@@ -236,6 +241,8 @@ fn the_named_shapes_have_the_documented_plans() {
     assert_eq!(brief(32, 1024, 1024, true, true), (8, 48, 512, PackB::FirstTile, false, false));
     assert_eq!(brief(2048, 784, 128, true, true), (8, 48, 784, PackB::Before, false, false));
     assert_eq!(brief(1024, 1024, 1024, false, true), (6, 64, 512, PackB::Ahead, true, false));
+    assert_eq!(brief(784, 512, 128, false, true), (8, 48, 128, PackB::FirstTile, false, false));
+    assert_eq!(brief(8192, 128, 784, true, false), (8, 48, 128, PackB::Before, false, false));
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
 }
 

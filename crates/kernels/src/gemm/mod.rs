@@ -140,8 +140,8 @@ pub fn gemm(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epi
 /// # Panics
 /// If the shapes or the instruction set are not the planned ones, an operand of the epilogue has
 /// another shape, `scratch` is shorter than [`Plan::scratch`], rows of B are not contiguous as planned, or
-/// a plan's blocks are empty, or its strips that tiles copy ahead no whole vectors, or several while rows
-/// stay.
+/// a plan's blocks are empty, its tiles are of a size that there is not, or tiles copy ahead strips that are no
+/// whole vectors or, while rows stay, blocks of more than a strip.
 pub fn run(
     isa: Isa,
     plan: &Plan,

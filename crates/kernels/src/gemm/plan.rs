@@ -7,7 +7,7 @@ use crate::Isa;
 const BLOCK: usize = 256 * 1024;
 /// Floats of a packed block of A, which is read from there once a strip.
 const BLOCK_A: usize = 64 * 1024;
-/// Floats of one that all columns of B pass, copied ahead for each.
+/// Floats of a packed block of A that all columns of B pass, copied ahead for each.
 const BLOCK_A_STAYS: usize = 128 * 1024;
 /// Floats of a packed block of B that stays there while all rows of A pass through.
 const BLOCK_FAR: usize = 192 * 1024;
@@ -19,22 +19,25 @@ const K_WHOLE: usize = 1024;
 const K_PANEL: usize = 512;
 /// Summands of a block of a transposed A that is read in place, each on a line, perhaps a page, of its own.
 const K_COLUMNS: usize = 128;
-/// Strips up to which it is, with AVX-512, and floats of A, much of which stays in the second-level cache.
-const COLUMNS: (usize, usize) = (6, 512 * 1024);
+/// Strips of C up to which it is, with AVX-512: more are worth a packed A.
+const COLUMNS_STRIPS: usize = 6;
+/// Floats of A up to which it is: of more, the first strip finds the lines far away.
+const COLUMNS_A: usize = 512 * 1024;
 /// Summands of a block of a product whose operands both are larger than the second-level cache.
 const K_FAR: usize = 512;
 /// Tiles of rows from which on it pays that the first copies the rows of B for the others.
 const MANY: usize = 6;
-/// The same where a row is a part of a vector (tiles of panels read whole ones, and A with less), or where
-/// B does not stay in the second-level cache (no prefetcher follows its rows, and the first tile asks ahead).
+/// The same where a row is a part of a vector (tiles of panels load whole vectors, and a scalar of A in the
+/// multiply-add), or where B does not stay in the second-level cache (no prefetcher follows its rows, and the
+/// first tile asks ahead).
 const SOME: usize = 2;
 /// Tiles of rows for each vector of a strip from which on they copy the next block of B: a vector every
 /// four summands is as fast as it pays, and a strip has as many rows as there are summands.
 const TILES_AHEAD: usize = 4;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 const NEAR: usize = 6 * 1024;
-/// Floats of B from which on a row of tiles lasts long enough to ask for the next rows of A and C. (Less for
-/// 8192x100x100: 1.07 of the time.)
+/// Floats of B from which on a row of tiles lasts long enough to ask for the next rows of A and C. (With
+/// less: 8192x100x100 1.07 of the time.)
 const LONG: usize = 24 * 1024;
 /// Columns of a block of a swapped product, whose result waits in scratch memory.
 const SWAPPED: usize = 512;
@@ -125,19 +128,20 @@ impl Plan {
         let (near, passes, far) = (size_b <= NEAR, size_b >= BLOCK, far(m, n, k));
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
         let strides = !a_by_rows && size_a > BLOCK / 4;
-        let some = n > tile_cols && n <= COLUMNS.0 * tile_cols;
-        let short = strides && some && size_a <= COLUMNS.1 && whole_lines(lanes);
+        let few_strips = n > tile_cols && n <= COLUMNS_STRIPS * tile_cols;
+        let short = strides && few_strips && size_a <= COLUMNS_A && whole_lines(lanes);
         let pack_a = strides && n > 2 * tile_cols && !short;
         // All of B stays in the second-level cache, and A does not: it passes once if all strips of a tile's
         // rows come first.
-        let streams = size_a > BLOCK && size_b <= BLOCK && !near && a_by_rows && n > tile_cols;
-        let many = if n < lanes || passes { SOME } else { MANY };
+        let stays = size_b <= BLOCK && !near && n > tile_cols;
+        let streams = size_a > BLOCK && stays && a_by_rows && whole_lines(lanes);
+        let many = if n < lanes || (passes && whole_lines(lanes)) { SOME } else { MANY };
         let ahead = whole_lines(lanes) && passes && !short && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
-            (PackB::Before, near || far || streams)
+            (PackB::Before, near || (far && !short) || streams)
         } else if ahead && n > tile_cols && !streams {
             (PackB::Ahead, far && !pack_a)
-        } else if far && !short || streams {
+        } else if (far && !short) || streams {
             (PackB::Before, true)
         } else if tiles >= many && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
@@ -168,7 +172,7 @@ impl Plan {
             PackB::Ahead => tile_cols,
             PackB::Before => of(if far { BLOCK_FAR } else { BLOCK }),
         };
-        let long = far || streams && size_b >= LONG;
+        let long = (far && !short) || (streams && size_b >= LONG);
         let fetch = whole_lines(lanes) && (long || pack_b == PackB::Ahead);
         let (swap, rows_stay) = (false, pack_a && pack_b == PackB::Ahead);
         Self {

@@ -1,13 +1,11 @@
 //! The loops around the tiles.
 //!
 //! ```text
-//! for each block of B:                       (all blocks of k of some columns, then the next columns)
-//!     pack it if planned                     (or tiles of the block before have copied it)
-//!     for each block of rows:                (or, if rows stay, for each block of k, for each block
-//!         pack A if planned                  of rows, for each block of columns)
-//!         for each tile of rows:
-//!             for each strip of columns:     (or these two loops the other way round)
-//!                 microkernel                (the last block of k applies the epilogue)
+//! for each block of columns, of k, of rows:  (if rows stay: of k, of rows, of columns)
+//!     pack B and A if planned, once a block  (or tiles of the block before have copied B)
+//!     for each tile of rows:
+//!         for each strip of columns:         (or these two loops the other way round)
+//!             microkernel                    (the last block of k applies the epilogue)
 //! ```
 
 use super::blocks::{Block, RowTiles};

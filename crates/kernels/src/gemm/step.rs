@@ -49,7 +49,8 @@ const MOST: usize = 12;
 ///
 /// Integer additions are done by the ports that multiply-adds need. From one pointer the compiler
 /// makes a chain of them, one a row and k; three rows from each pointer need none, since an
-/// address may contain a register once or twice.
+/// address may contain a register once or twice. With one row from each an address has no index, and a
+/// multiply-add may load its scalar itself: worth the additions where a turn has many k.
 pub(crate) struct Rows<const MR: usize, const EACH: usize> {
     pointers: [*const f32; MOST],
     stride: usize,
@@ -60,6 +61,7 @@ impl<const MR: usize, const EACH: usize> Rows<MR, EACH> {
 
     #[inline(always)]
     pub(crate) fn new(a: *const f32, stride: usize) -> Self {
+        const { assert!(Self::POINTERS <= MOST) };
         let mut pointers = [a; MOST];
         for (i, p) in pointers.iter_mut().enumerate().take(Self::POINTERS) {
             *p = a.wrapping_add(i * EACH * stride);

@@ -24,7 +24,8 @@
 //! Contract. One chain of multiply-adds per output, in the order of k: the order of blocks, the
 //! tile's shape and the number of threads never change a bit. A is read as scalars at any
 //! strides; rows of B and C lie contiguous. The last of the NV vectors may be partly masked;
-//! masked lanes are neither read nor written. C is read only where the sum continues.
+//! masked lanes are neither read nor written, but for those of a filled panel, which are read. C is read
+//! only where the sum continues.
 
 use super::ahead::Ahead;
 use super::step::{Rows, load_at, step};
@@ -112,6 +113,8 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        // Word by word, each in a register: behind the reference it might change with each store to C, for all
+        // that the compiler knows.
         let t = &{ *self.tile };
         // SAFETY: whoever made the `Tile` vouches for its pointers: every access below is an
         // element of the tile's A, B, C, bias or mask, or of its panel.
@@ -124,7 +127,8 @@ impl<const MR: usize, const NV: usize, const MASKED: bool> Kernel
                 Walk::<S, MR, NV, MASKED, MR>::along(s, &mut acc, t, t.a_k, mask).all(t.k);
             } else if t.a_k == 1 && NV == 1 && t.b_filled {
                 // Each scalar of A is the operand of one multiply-add, and with a pointer for each row
-                // both are one instruction: an address with an index would split it in two.
+                // both are one instruction: an address with an index would split it in two. The distance
+                // of B's rows is a constant, which leaves a register more, and their rest is zeros.
                 let t = &Tile { b_row: S::LANES, ..*t };
                 Walk::<S, MR, NV, false, 1>::along(s, &mut acc, t, 1, mask).all(t.k);
             } else if t.a_k == 1 {
@@ -269,7 +273,7 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
 /// of the vectors in its columns. Each copies the rows of B that it reads to `panel`, one after the other and
 /// filled up to whole vectors; a null pointer copies nothing.
 ///
-/// A tile is passed by reference: a copy is made of wide loads, which wait for the fields just written until
+/// What `tile` is afterwards is of no use. It is passed by reference: a copy is made of wide loads, which wait for the fields just written until
 /// these have left the processor's store buffer, behind all of the last tile's C (128x10x512 B' takes 0.9 of
 /// the time).
 ///
@@ -338,7 +342,8 @@ unsafe fn one<S: Simd>(s: S, rows: usize, tile: &Tile, panel: *mut f32) {
 }
 
 /// Runs the tiles of `ahead`, of which `tile` is the first, as [`run`] says without a panel. What they copy
-/// is copied meanwhile, or before; where there is no tile that does so, nothing is asked for.
+/// is copied meanwhile, or before; where there is no tile that does so, nothing is asked for. What `tile` is
+/// afterwards is of no use.
 ///
 /// # Safety
 /// The operands are valid as [`Tile`] and [`Ahead`] say.

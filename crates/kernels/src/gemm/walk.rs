@@ -99,7 +99,7 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
     #[inline(always)]
     pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, a: Lines, c: Lines) {
         let (s, mut turns) = (self.s, k / Self::STEPS);
-        // Rows of a wider strip are copied before.
+        // Rows of a wider strip would be copied before: no tile that works ahead has one beside it today.
         let rows = if copies.vectors <= NV { copies.rows.min(turns / NV) } else { 0 };
         turns -= rows * copies.vectors;
         let c_columns = c.columns.min(turns / MR);
