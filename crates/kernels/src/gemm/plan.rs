@@ -318,7 +318,9 @@ fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: us
         let bytes = 4.0 * width * lanes as f64;
         let sums = rows * width;
         let beyond = if near || rows <= 1.0 { 0.0 } else { (bytes / 64.0 - free).max(0.0) };
-        let started = if whole_lines(lanes) { (sums + rows + width) / 3.0 } else { 0.0 };
+        // Tiles of a part of a vector load their scalars in the multiply-adds.
+        let scalars = if n < lanes { 0.0 } else { rows };
+        let started = if whole_lines(lanes) { (sums + scalars + width) / 3.0 } else { 0.0 };
         let summand =
             (sums / 2.0).max((rows + width) / 2.0).max(started).max(4.0).max(bytes / 40.0)
                 + 0.05 * (rows + width)
