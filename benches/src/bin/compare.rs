@@ -91,7 +91,8 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
         let noun = if team == 1 { "thread" } else { "threads" };
         text += &format!("\n## {team} {noun}\n\n{}", table(&outcomes));
         text += &format!(
-            "\nInterruptions took {} % of a second of multiply-adds on one thread before these rounds, {} % after.\n",
+            "\nInterruptions took {} % of a second of multiply-adds on one thread before these \
+             rounds, {} % after.\n",
             lost[0], lost[1]
         );
     }

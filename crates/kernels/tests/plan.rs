@@ -48,10 +48,10 @@ fn is_far(plan: &Plan) -> bool {
     plan.m * plan.k > 256 * 1024 && plan.n * plan.k > 256 * 1024
 }
 
-/// Whether rows of A lie contiguous, as the tiles see it: operands of a swapped product are each other's
-/// transposes.
-fn tiled_by_rows(plan: &Plan, a_by_rows: bool, b_by_rows: bool) -> bool {
-    if plan.swap { !b_by_rows } else { a_by_rows }
+/// Whether rows of A and B lie contiguous, as the tiles see them: operands of a swapped product are each
+/// other's transposes.
+fn tiled_by_rows(plan: &Plan, a_by_rows: bool, b_by_rows: bool) -> [bool; 2] {
+    if plan.swap { [!b_by_rows, !a_by_rows] } else { [a_by_rows, b_by_rows] }
 }
 
 /// Whether all of B stays in the second-level cache, though not in the first, while A passes through by
@@ -127,7 +127,7 @@ fn blocks_cover_the_product() {
 fn the_sum_is_cut_only_where_it_asks_for_it() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let most = match plan.pack_b {
-            _ if reads_columns(isa, plan, tiled_by_rows(plan, a_by_rows, b_by_rows)) => 128,
+            _ if reads_columns(isa, plan, tiled_by_rows(plan, a_by_rows, b_by_rows)[0]) => 128,
             PackB::FirstTile | PackB::Ahead => 512,
             _ if is_far(plan) => 512,
             _ => 1024,
@@ -146,9 +146,7 @@ fn operands_are_packed_only_where_that_pays() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let what = || format!("{isa} {plan:?} {a_by_rows} {b_by_rows}");
         let (m, n) = tiled(plan);
-        let swapped_b = if plan.swap { !a_by_rows } else { b_by_rows };
-        let a_by_rows = tiled_by_rows(plan, a_by_rows, b_by_rows);
-        let b_by_rows = swapped_b;
+        let [a_by_rows, b_by_rows] = tiled_by_rows(plan, a_by_rows, b_by_rows);
         let (columns, streams) =
             (reads_columns(isa, plan, a_by_rows), streams(isa, plan, a_by_rows));
         // Tiles read rows of B: a transposed one is always packed.

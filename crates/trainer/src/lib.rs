@@ -3,9 +3,7 @@
 //! ```no_run
 //! use trainer::{Activation, Dense, Fit, Flatten, Loss, Optimizer, Sequential};
 //!
-//! # fn main() -> Result<(), trainer::Error> {
-//! # let train: dataset::Examples<'static> = unimplemented!();
-//! # let test: dataset::Examples<'static> = unimplemented!();
+//! # fn on(train: dataset::Examples<'_>, test: dataset::Examples<'_>) -> Result<(), trainer::Error> {
 //! let mut model = Sequential::new([28, 28])
 //!     .layer(Flatten)
 //!     .layer(Dense::new(512, Activation::Relu))

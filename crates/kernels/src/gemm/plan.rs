@@ -19,9 +19,9 @@ const K_WHOLE: usize = 1024;
 const K_PANEL: usize = 512;
 /// Summands of a block of a transposed A that is read in place, each on a line, perhaps a page, of its own.
 const K_COLUMNS: usize = 128;
-/// Strips of C up to which it is, with AVX-512: more are worth a packed A.
+/// Strips of C up to which it is read so, with AVX-512: more are worth a packed A.
 const COLUMNS_STRIPS: usize = 6;
-/// Floats of A up to which it is: of more, the first strip finds the lines far away.
+/// Floats of such an A at most: of more, the first strip finds the lines far away.
 const COLUMNS_A: usize = 512 * 1024;
 /// Summands of a block of a product whose operands both are larger than the second-level cache.
 const K_FAR: usize = 512;
@@ -127,21 +127,21 @@ impl Plan {
         let (size_a, size_b) = (m.saturating_mul(k), n.saturating_mul(k));
         let (near, passes, far) = (size_b <= NEAR, size_b >= BLOCK, far(m, n, k));
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
-        let strides = !a_by_rows && size_a > BLOCK / 4;
+        let strided = !a_by_rows && size_a > BLOCK / 4;
         let few_strips = n > tile_cols && n <= COLUMNS_STRIPS * tile_cols;
-        let short = strides && few_strips && size_a <= COLUMNS_A && whole_lines(lanes);
-        let pack_a = strides && n > 2 * tile_cols && !short;
+        let by_columns = strided && few_strips && size_a <= COLUMNS_A && whole_lines(lanes);
+        let pack_a = strided && n > 2 * tile_cols && !by_columns;
         // All of B stays in the second-level cache, and A does not: it passes once if all strips of a tile's
         // rows come first.
         let stays = size_b <= BLOCK && !near && n > tile_cols;
         let streams = size_a > BLOCK && stays && a_by_rows && whole_lines(lanes);
         let many = if n < lanes || (passes && whole_lines(lanes)) { SOME } else { MANY };
-        let ahead = whole_lines(lanes) && passes && !short && tiles >= TILES_AHEAD * vectors;
+        let ahead = whole_lines(lanes) && passes && !by_columns && tiles >= TILES_AHEAD * vectors;
         let (pack_b, rows_first) = if !b_by_rows {
-            (PackB::Before, near || (far && !short) || streams)
+            (PackB::Before, near || (far && !by_columns) || streams)
         } else if ahead && n > tile_cols && !streams {
             (PackB::Ahead, far && !pack_a)
-        } else if (far && !short) || streams {
+        } else if (far && !by_columns) || streams {
             (PackB::Before, true)
         } else if tiles >= many && (!near || !n.is_multiple_of(lanes)) && n != tile_cols {
             // A strip that many tiles read: a panel spares them the cache sets and pages that a
@@ -151,7 +151,7 @@ impl Plan {
             (PackB::InPlace, near)
         };
         let most = match pack_b {
-            _ if short => K_COLUMNS,
+            _ if by_columns => K_COLUMNS,
             PackB::FirstTile | PackB::Ahead => K_PANEL,
             _ if far => K_FAR,
             _ => K_WHOLE,
@@ -172,7 +172,7 @@ impl Plan {
             PackB::Ahead => tile_cols,
             PackB::Before => of(if far { BLOCK_FAR } else { BLOCK }),
         };
-        let long = (far && !short) || (streams && size_b >= LONG);
+        let long = (far && !by_columns) || (streams && size_b >= LONG);
         let fetch = whole_lines(lanes) && (long || pack_b == PackB::Ahead);
         let (swap, rows_stay) = (false, pack_a && pack_b == PackB::Ahead);
         Self {
@@ -305,7 +305,8 @@ fn best_tile(registers: usize, lanes: usize, m: usize, n: usize, k: usize) -> (u
 ///
 /// A summand takes two multiply-adds or two loads a cycle, no less than a chain's latency of four, 40
 /// bytes of B a cycle from the second-level cache, and with AVX-512 three instructions a cycle: half of
-/// what a core starts, for another program may have the other half. A little for each load, and more for
+/// what a core starts, for another program may have the other half. (Where a row of B is a part of a vector,
+/// multiply-adds load their scalars themselves.) A little for each load, and more for
 /// each vector of B beyond three that comes from there, which is what wide tiles were measured to lose
 /// (beyond four, where neither operand fits that cache). A tile takes some cycles more to begin, and one
 /// for each vector of C.
@@ -318,7 +319,6 @@ fn cycles(lanes: usize, (most, width): (usize, usize), m: usize, n: usize, k: us
         let bytes = 4.0 * width * lanes as f64;
         let sums = rows * width;
         let beyond = if near || rows <= 1.0 { 0.0 } else { (bytes / 64.0 - free).max(0.0) };
-        // Tiles of a part of a vector load their scalars in the multiply-adds.
         let scalars = if n < lanes { 0.0 } else { rows };
         let started = if whole_lines(lanes) { (sums + scalars + width) / 3.0 } else { 0.0 };
         let summand =

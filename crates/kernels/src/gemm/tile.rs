@@ -273,9 +273,9 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
 /// of the vectors in its columns. Each copies the rows of B that it reads to `panel`, one after the other and
 /// filled up to whole vectors; a null pointer copies nothing.
 ///
-/// What `tile` is afterwards is of no use. It is passed by reference: a copy is made of wide loads, which wait for the fields just written until
+/// `tile` is passed by reference: a copy is made of wide loads, which wait for the fields just written until
 /// these have left the processor's store buffer, behind all of the last tile's C (128x10x512 B' takes 0.9 of
-/// the time).
+/// the time). What it is afterwards is of no use.
 ///
 /// # Safety
 /// The operands are valid as [`Tile`] says, and `panel` for `k` rows of whole vectors.
