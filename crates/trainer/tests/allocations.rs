@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dataset::{Examples, FeaturesView, LabelsView};
 use trainer::{Activation, Dense, Fit, Loss, Model, Optimizer, Row, Sequential};
 
-/// The system's allocator, counting.
+/// The system's allocator, counting: for the process, and for each thread by itself. `stats_alloc` counts for
+/// the process alone, where a thread of an earlier run that ends meanwhile allocates too: 1 for the 0 below.
 struct Counting;
 
 /// Allocations of all threads.
