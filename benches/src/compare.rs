@@ -157,6 +157,17 @@ pub fn table(outcomes: &[Outcome]) -> String {
     .collect();
     let _ =
         writeln!(text, "\nGeometric means of the ratio to the best peer: {}.", means.join(", "));
+    let ratio = |outcome: &Outcome| outcome.best_peer().1.median;
+    if let Some(least) = outcomes.iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
+        let less = outcomes.iter().filter(|outcome| ratio(outcome) < 1.0).count();
+        let _ = writeln!(
+            text,
+            "Least: {:.2}, {}; less than 1: {less} of {}.",
+            ratio(least),
+            least.name,
+            outcomes.len()
+        );
+    }
     text
 }
 
@@ -219,7 +230,8 @@ mod tests {
         let expected = "| W1 forward 1 | 32x784x128 | 1.0 (1.0 to 1.0) | 0.5 | 0.2 | 0.8 | 50 % | 80 % | \
                         **1.25** (1.25 to 1.25) faer |";
         assert!(text.contains(expected), "{text}");
-        assert!(text.ends_with("best peer: all 1.25, layers 1.25.\n"), "{text}");
+        let end = "best peer: all 1.25, layers 1.25.\nLeast: 1.25, W1 forward 1; less than 1: 0 of 1.\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

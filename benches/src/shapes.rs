@@ -20,6 +20,32 @@ pub fn all() -> Vec<Product> {
     all
 }
 
+/// Examples of the steps in [`wide`].
+const BATCHES: [usize; 8] = [1, 2, 8, 32, 128, 512, 2048, 8192];
+/// Inputs and outputs of its layers.
+const WIDTHS: [(usize, usize); 7] =
+    [(128, 10), (784, 128), (784, 512), (512, 512), (1024, 1024), (784, 2048), (4096, 4096)];
+/// Multiply-adds of a product up to which it is among them: a second, for four contenders.
+const MOST: usize = 1 << 34;
+
+/// What else a dense network may ask for: the three products of a step, from one example to thousands,
+/// of layers between ten and 4,096 wide.
+pub fn wide() -> Vec<Product> {
+    let steps = WIDTHS.into_iter().flat_map(|widths| BATCHES.map(|batch| (batch, widths)));
+    let products = steps.flat_map(|(batch, (inputs, outputs))| {
+        let product = |name: &str, m, k, n, layout| {
+            let name = format!("{name} {inputs} to {outputs}, {batch}");
+            Product { name, m, k, n, layout }
+        };
+        [
+            product("forward", batch, inputs, outputs, Layout::Plain),
+            product("weight gradient", inputs, batch, outputs, Layout::TransposedA),
+            product("input gradient", batch, outputs, inputs, Layout::TransposedB),
+        ]
+    });
+    products.filter(|Product { m, k, n, .. }| m * k * n <= MOST).collect()
+}
+
 fn plain(name: &str, m: usize, k: usize, n: usize) -> Product {
     Product { name: name.to_owned(), m, k, n, layout: Layout::Plain }
 }
@@ -49,5 +75,14 @@ mod tests {
             "1x784x512",
         ];
         assert_eq!(shapes, expected);
+    }
+
+    #[test]
+    fn a_wide_step_has_three_products() {
+        let wide = wide();
+        assert!(wide.len() > 150 && wide.len().is_multiple_of(3), "{}", wide.len());
+        let shapes: Vec<String> = wide[..3].iter().map(Product::shape).collect();
+        assert_eq!(shapes, ["1x128x10", "128x1x10 A'", "1x10x128 B'"]);
+        assert_eq!(wide[2].name, "input gradient 128 to 10, 1");
     }
 }

@@ -42,8 +42,11 @@ struct Arguments {
     /// Folder for the table, which is printed as well
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Other shapes: batches from 1 to 8,192, layers from 10 to 4,096 wide
+    #[arg(long)]
+    wide: bool,
     /// Instead: our products over a grid of shapes, on one thread and on a team
-    #[arg(long, conflicts_with_all = ["filter", "json"])]
+    #[arg(long, conflicts_with_all = ["filter", "json", "wide"])]
     grid: bool,
     /// Print the outcomes of one team as JSON: what the program asks of itself, since
     /// matrixmultiply's threads can be chosen once a process
@@ -79,7 +82,9 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     let day = record::today();
     let mut text = format!("# Matrix products, {day}\n\n");
     text += &record::description(&machine, include_str!("../../../Cargo.lock"));
-    text += &format!("- `cargo run --release -p benches -- --rounds {}`\n\n", arguments.rounds);
+    let wide = if arguments.wide { "--wide " } else { "" };
+    let rounds = arguments.rounds;
+    text += &format!("- `cargo run --release -p benches -- {wide}--rounds {rounds}`\n\n");
     text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
              the multiply-adds that the same threads reach from registers, measured in the same \
              rounds. `near`: what a product reaches of that whose operands stay in the first-level \
@@ -99,7 +104,8 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     print!("{text}");
     if let Some(folder) = &arguments.out {
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        let path = folder.join(format!("{day}-{}.md", record::slug(&machine.processor)));
+        let wide = if arguments.wide { "-wide" } else { "" };
+        let path = folder.join(format!("{day}-{}{wide}.md", record::slug(&machine.processor)));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         std::io::Write::write_all(&mut file, text.as_bytes())?;
         file.persist(&path).with_context(|| format!("writing {}", path.display()))?;
@@ -113,6 +119,7 @@ fn ask(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
     let output = Command::new(env::current_exe()?)
         .args(["--json", "--threads", &threads.to_string()])
         .args(["--rounds", &arguments.rounds.to_string(), "--filter", &arguments.filter])
+        .args(arguments.wide.then_some("--wide"))
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(output.status.success(), "measuring {threads} threads failed: {}", output.status);
@@ -121,15 +128,14 @@ fn ask(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
 
 fn measure(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
     let layers = shapes::layers();
-    let wanted: Vec<Product> = shapes::all()
-        .into_iter()
-        .filter(|product| product.name.contains(&arguments.filter))
-        .collect();
+    let all = if arguments.wide { shapes::wide() } else { shapes::all() };
+    let wanted: Vec<&Product> =
+        all.iter().filter(|product| product.name.contains(&arguments.filter)).collect();
     ensure!(
         !wanted.is_empty(),
         "--filter {}: no shape's name contains this; there are: {}",
         arguments.filter,
-        shapes::all().into_iter().map(|product| product.name).collect::<Vec<_>>().join(", ")
+        all.iter().map(|product| &*product.name).collect::<Vec<_>>().join(", ")
     );
     let outcome = |product: &Product| {
         eprintln!("{} on {threads}", product.name);
@@ -137,7 +143,7 @@ fn measure(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
         outcome.rounds = rounds(product, threads, arguments.rounds);
         outcome
     };
-    Ok(wanted.iter().map(outcome).collect())
+    Ok(wanted.into_iter().map(outcome).collect())
 }
 
 fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
