@@ -230,7 +230,8 @@ mod tests {
         let expected = "| W1 forward 1 | 32x784x128 | 1.0 (1.0 to 1.0) | 0.5 | 0.2 | 0.8 | 50 % | 80 % | \
                         **1.25** (1.25 to 1.25) faer |";
         assert!(text.contains(expected), "{text}");
-        let end = "best peer: all 1.25, layers 1.25.\nLeast: 1.25, W1 forward 1; less than 1: 0 of 1.\n";
+        let end =
+            "best peer: all 1.25, layers 1.25.\nLeast: 1.25, W1 forward 1; less than 1: 0 of 1.\n";
         assert!(text.ends_with(end), "{text}");
     }
 

@@ -23,19 +23,26 @@ fn plans(plan: &Plan, b_by_rows: bool) -> Vec<Plan> {
     let Plan { m, n, k, swap, tile_rows, tile_cols, .. } = *plan;
     // A swapped product reads the columns of A, which are contiguous, as rows of B.
     let (m, n, b_by_rows) = if swap { (n, m, true) } else { (m, n, b_by_rows) };
-    let ways = [PackB::Before, PackB::InPlace, PackB::FirstTile];
+    let ways = match b_by_rows {
+        true => &[PackB::Before, PackB::InPlace, PackB::FirstTile][..],
+        false => &[PackB::Before, PackB::InTile],
+    };
     let mut plans = Vec::new();
     for pack_a in [false, true] {
-        // A transposed B is always packed.
-        for &pack_b in if b_by_rows { &ways[..] } else { &ways[..1] } {
-            // The panel of a first tile holds one strip.
-            for &rows_first in &[false, true][..1 + usize::from(pack_b != PackB::FirstTile)] {
+        for &pack_b in ways {
+            // What a tile transposes is a vector wide.
+            let in_tile = pack_b == PackB::InTile;
+            let tile_cols = if in_tile { plan.isa.lanes() } else { tile_cols };
+            // The panel of a first tile holds one strip, as does what a tile transposes.
+            let down = in_tile || pack_b == PackB::FirstTile;
+            for &rows_first in &[false, true][..2 - usize::from(down)] {
                 for k_block in [1, 4, k] {
                     for m_block in [tile_rows, m.next_multiple_of(tile_rows)] {
                         for n_block in [tile_cols, n.next_multiple_of(tile_cols)] {
                             for rows_stay in [false, true] {
-                                let cut = Plan { k_block, m_block, n_block, ..plan.clone() };
-                                plans.push(Plan { pack_a, pack_b, rows_stay, rows_first, ..cut });
+                                let size = Plan { tile_cols, rows_first, ..plan.clone() };
+                                let cut = Plan { k_block, m_block, n_block, ..size };
+                                plans.push(Plan { pack_a, pack_b, rows_stay, ..cut });
                             }
                         }
                     }
@@ -182,4 +189,18 @@ fn a_narrow_product_reads_no_rows_that_are_not_there() {
     let case = Case::whole(&mut Random(54), [40, 10, 30]);
     let layouts = [Layout::Spread(1), Columns(0)];
     case.run_as(layouts, Start::Zero, Kind::Store, |_, _| Plan::new(isa, 40, 10, 30, false, true));
+}
+
+/// A first tile's panel is for the tiles below it: those to the right have other columns.
+#[test]
+#[should_panic(expected = "panels of first tiles, for tiles to the right")]
+fn panels_of_first_tiles_are_not_for_the_right() {
+    copies_ahead(|plan| Plan { pack_b: PackB::FirstTile, rows_first: true, ..plan });
+}
+
+/// A tile has room for the transpose of a vector's columns.
+#[test]
+#[should_panic(expected = "tiles of 24 columns, more than a vector, or to the right, transpose B")]
+fn tiles_transpose_no_more_than_a_vector() {
+    copies_ahead(|plan| Plan { tile_cols: 24, pack_b: PackB::InTile, ..plan });
 }

@@ -43,6 +43,11 @@ fn tiled(plan: &Plan) -> (usize, usize) {
     if plan.swap { (plan.n, plan.m) } else { (plan.m, plan.n) }
 }
 
+/// Whether any of B is copied to scratch memory.
+fn packs_b(plan: &Plan) -> bool {
+    !matches!(plan.pack_b, PackB::InPlace | PackB::InTile)
+}
+
 /// Whether both operands are larger than what stays in the second-level cache, 1 MiB.
 fn is_far(plan: &Plan) -> bool {
     plan.m * plan.k > 256 * 1024 && plan.n * plan.k > 256 * 1024
@@ -64,11 +69,27 @@ fn streams(isa: Isa, plan: &Plan, a_by_rows: bool) -> bool {
 }
 
 /// Whether scalars of a transposed A are read where they are, a stride apart, by a few strips.
-fn reads_columns(isa: Isa, plan: &Plan, a_by_rows: bool) -> bool {
-    let (m, n) = tiled(plan);
-    let few = n > plan.tile_cols && n <= 6 * plan.tile_cols;
-    let size = (64 * 1024 + 1..=512 * 1024).contains(&(m * plan.k));
-    isa.name() == "avx512" && !a_by_rows && few && size
+fn reads_columns(isa: Isa, plan: &Plan, [a_by_rows, b_by_rows]: [bool; 2]) -> bool {
+    let ((m, n), size) = (tiled(plan), tiled(plan).0 * plan.k);
+    let few = n <= plan.tile_cols || (n <= 6 * plan.tile_cols && size <= 2 * 1024 * 1024);
+    let other = writes(plan, b_by_rows) || transposes(isa, plan, b_by_rows);
+    isa.name() == "avx512" && !a_by_rows && few && size > 64 * 1024 && m > 0 && !other
+}
+
+/// Whether few summands meet a C of more than 2 MiB.
+fn writes(plan: &Plan, b_by_rows: bool) -> bool {
+    b_by_rows && plan.k <= 32 && tiled(plan).0 * tiled(plan).1 > 512 * 1024
+}
+
+/// Whether few rows meet a B of more than 2 MiB.
+fn scans(plan: &Plan, b_by_rows: bool) -> bool {
+    b_by_rows && tiled(plan).0 <= 24 && plan.k * tiled(plan).1 > 512 * 1024
+}
+
+/// Whether few rows meet a B whose columns lie contiguous, and are long enough.
+fn transposes(isa: Isa, plan: &Plan, b_by_rows: bool) -> bool {
+    let most = if isa.name() == "avx512" { 12 } else { 4 };
+    !b_by_rows && tiled(plan).0 <= most && plan.k >= isa.lanes()
 }
 
 #[test]
@@ -126,8 +147,20 @@ fn blocks_cover_the_product() {
 #[test]
 fn the_sum_is_cut_only_where_it_asks_for_it() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
+        let by_rows @ [_, b_by_rows] = tiled_by_rows(plan, a_by_rows, b_by_rows);
+        let (m, n) = tiled(plan);
+        let large = isa.name() == "avx512" && n * plan.k >= 256 * 1024;
         let most = match plan.pack_b {
-            _ if reads_columns(isa, plan, tiled_by_rows(plan, a_by_rows, b_by_rows)[0]) => 128,
+            PackB::InTile => usize::MAX,
+            _ if scans(plan, b_by_rows) => 32,
+            _ if reads_columns(isa, plan, by_rows) => {
+                if m > 512 {
+                    64
+                } else {
+                    128
+                }
+            }
+            PackB::FirstTile if large => 196,
             PackB::FirstTile | PackB::Ahead => 512,
             _ if is_far(plan) => 512,
             _ => 1024,
@@ -146,11 +179,16 @@ fn operands_are_packed_only_where_that_pays() {
     for_each_plan(|isa, plan, a_by_rows, b_by_rows| {
         let what = || format!("{isa} {plan:?} {a_by_rows} {b_by_rows}");
         let (m, n) = tiled(plan);
-        let [a_by_rows, b_by_rows] = tiled_by_rows(plan, a_by_rows, b_by_rows);
-        let (columns, streams) =
-            (reads_columns(isa, plan, a_by_rows), streams(isa, plan, a_by_rows));
-        // Tiles read rows of B: a transposed one is always packed.
-        assert!(plan.pack_b == PackB::Before || b_by_rows, "{}", what());
+        let by_rows @ [a_by_rows, b_by_rows] = tiled_by_rows(plan, a_by_rows, b_by_rows);
+        let (columns, streams) = (reads_columns(isa, plan, by_rows), streams(isa, plan, a_by_rows));
+        // Tiles read rows of B: a transposed one is always packed, but for few rows.
+        assert!(matches!(plan.pack_b, PackB::Before | PackB::InTile) || b_by_rows, "{}", what());
+        assert_eq!(plan.pack_b == PackB::InTile, transposes(isa, plan, b_by_rows), "{}", what());
+        // What takes the time to write C, or to read B, goes along their rows.
+        let (writes, scans) = (writes(plan, b_by_rows), scans(plan, b_by_rows));
+        if writes || scans {
+            assert_eq!((plan.pack_b, plan.rows_first), (PackB::InPlace, writes), "{}", what());
+        }
         // A is packed only where its scalars lie a stride apart, more than two strips read it, and it is not
         // read in short blocks.
         if plan.pack_a {
@@ -162,7 +200,7 @@ fn operands_are_packed_only_where_that_pays() {
         let large = isa.name() == "avx512" && n * plan.k >= 256 * 1024;
         let many = if n < isa.lanes() || large { 2 } else { 6 };
         let few = m.div_ceil(plan.tile_rows) < many || n == plan.tile_cols;
-        if b_by_rows && few && (!is_far(plan) || columns) && !streams {
+        if b_by_rows && few && (!is_far(plan) || columns) && !streams && !writes {
             assert_eq!(plan.pack_b, PackB::InPlace, "{}", what());
         }
         // What is copied ahead would not stay in the second-level cache, and tiles have time to copy it.
@@ -173,15 +211,16 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(n * plan.k >= 256 * 1024 && n > plan.tile_cols, "{}", what());
         }
         // Where A passes through and B stays, A passes once.
-        if streams {
+        if streams && !writes && !scans && plan.pack_b != PackB::InTile {
             assert!(plan.pack_b == PackB::Before && plan.rows_first, "{}", what());
             assert!(plan.n_block >= n && plan.k_block >= plan.k.min(512), "{}", what());
         }
         // A and C are asked for where they pass through.
         let pass = (is_far(plan) && !columns) || (streams && n * plan.k >= 24 * 1024);
+        let pass = pass && plan.pack_b != PackB::InTile;
         let asked = plan.pack_b == PackB::Ahead || isa.name() == "avx512" && pass;
         assert_eq!(plan.fetch, asked, "{}", what());
-        let packs = plan.pack_a || plan.pack_b != PackB::InPlace;
+        let packs = plan.pack_a || packs_b(plan);
         assert_eq!(plan.scratch() == 0, !packs && !plan.swap, "{}", what());
     });
 }
@@ -193,7 +232,7 @@ fn narrow_results_are_swapped() {
         let lanes = isa.lanes();
         let idle = plan.n.next_multiple_of(lanes) - plan.n;
         let narrow = plan.n <= 2 * lanes && 4 * idle >= plan.n.next_multiple_of(lanes);
-        let expected = narrow && !a_by_rows && plan.m >= lanes;
+        let expected = narrow && !a_by_rows && plan.m >= lanes && plan.k > 8;
         assert_eq!(plan.swap, expected, "{isa} {plan:?} {a_by_rows}");
     });
 }
@@ -205,7 +244,7 @@ fn scratch_memory_is_bounded() {
     const BLOCK: usize = 256 * 1024;
     for_each_plan(|isa, plan, _, _| {
         let edge = (plan.tile_rows + plan.tile_cols) * plan.k_block;
-        let packs = plan.pack_b != PackB::InPlace || plan.pack_a || plan.swap;
+        let packs = packs_b(plan) || plan.pack_a || plan.swap;
         let most = usize::from(packs) * 2 * (BLOCK + edge) + 2 * 1024 * 1024 / 64;
         assert!(plan.scratch() <= most, "{isa} {plan:?}: {} of {most}", plan.scratch());
         // And never more than the operands, padded.
@@ -236,12 +275,18 @@ fn the_named_shapes_have_the_documented_plans() {
     assert_eq!(brief(512, 512, 512, true, true), (8, 48, 512, PackB::Ahead, false, false));
     assert_eq!(brief(1024, 1024, 1024, true, true), (6, 64, 512, PackB::Ahead, false, false));
     assert_eq!(brief(2048, 2048, 2048, true, true), (6, 64, 512, PackB::Ahead, false, false));
-    assert_eq!(brief(32, 1024, 1024, true, true), (8, 48, 512, PackB::FirstTile, false, false));
+    assert_eq!(brief(32, 1024, 1024, true, true), (8, 48, 171, PackB::FirstTile, false, false));
     assert_eq!(brief(2048, 784, 128, true, true), (8, 48, 784, PackB::Before, false, false));
     assert_eq!(brief(1024, 1024, 1024, false, true), (6, 64, 512, PackB::Ahead, true, false));
-    assert_eq!(brief(784, 512, 128, false, true), (8, 48, 128, PackB::FirstTile, false, false));
+    assert_eq!(brief(784, 512, 128, false, true), (8, 48, 64, PackB::FirstTile, false, false));
+    assert_eq!(brief(784, 2048, 128, false, true), (8, 48, 64, PackB::FirstTile, false, false));
     assert_eq!(brief(8192, 128, 784, true, false), (8, 48, 128, PackB::Before, false, false));
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
+    assert_eq!(brief(8, 4096, 4096, true, true), (8, 48, 32, PackB::InPlace, false, false));
+    assert_eq!(brief(4096, 8, 4096, false, true), (8, 48, 8, PackB::InPlace, false, false));
+    assert_eq!(brief(784, 1, 512, false, true), (3, 128, 1, PackB::InPlace, false, false));
+    assert_eq!(brief(8, 1024, 1024, true, false), (8, 16, 1024, PackB::InTile, false, false));
+    assert_eq!(brief(128, 8, 10, false, true), (12, 16, 8, PackB::FirstTile, false, false));
 }
 
 /// A swapped product reads rows of A': where neither the rows nor the columns of A lie contiguous,
@@ -314,7 +359,7 @@ fn huge_shapes_are_planned() {
                         let plan = Plan::new(isa, m, n, k, layout & 1 == 0, layout & 2 == 0);
                         assert_eq!(plan, plan.clone());
                         let scratch = plan.scratch();
-                        let packs = plan.pack_a || plan.pack_b != PackB::InPlace || plan.swap;
+                        let packs = plan.pack_a || packs_b(&plan) || plan.swap;
                         assert!(scratch == 0 || packs, "{plan:?}");
                     }
                 }

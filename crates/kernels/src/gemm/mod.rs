@@ -9,13 +9,16 @@
 
 mod ahead;
 mod blocks;
+mod cycles;
 mod pack;
 mod plan;
 mod product;
+mod rules;
 pub(crate) mod step;
 mod swapped;
 mod team;
 mod tile;
+mod turned;
 mod walk;
 
 pub use plan::{PackB, Plan};
@@ -165,7 +168,7 @@ pub fn run(
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
     assert!((b.rows(), b.cols()) == (k, n), "B is {b:?}; planned [{k}, {n}]");
     assert!((c.rows(), c.cols()) == (m, n), "C is {c:?}; planned [{m}, {n}]");
-    let any = plan.pack_b == PackB::Before || plan.swap;
+    let any = matches!(plan.pack_b, PackB::Before | PackB::InTile) || plan.swap;
     assert!(any || b.col_stride() == 1 || n <= 1, "planned for contiguous rows: {b:?}");
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
     let whole = plan.pack_b != PackB::Ahead || tile_cols.is_multiple_of(isa.lanes());
@@ -173,6 +176,11 @@ pub fn run(
     // The last strip of all has the first ones after it, and tiles copy strips of their own number.
     let one = plan.pack_b != PackB::Ahead || !plan.rows_stay || n_block <= tile_cols;
     assert!(one, "blocks of {n_block} columns, more than a strip, copied ahead while rows stay");
+    // A tile has a vector of what it transposes; a first tile's panel is read by the tiles below it.
+    let one = plan.pack_b != PackB::InTile || (tile_cols <= isa.lanes() && !plan.rows_first);
+    assert!(one, "tiles of {tile_cols} columns, more than a vector, or to the right, transpose B");
+    let below = plan.pack_b != PackB::FirstTile || !plan.rows_first;
+    assert!(below, "panels of first tiles, for tiles to the right");
     let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);
     assert!(some, "blocks of {m_block} x {k_block} and {k_block} x {n_block}");
     match epilogue {

@@ -12,7 +12,7 @@ use super::blocks::{Block, RowTiles};
 use super::pack;
 use super::plan::{PackB, Plan};
 use super::tile::{self, Finish, Step, Tile};
-use super::{Epilogue, Start};
+use super::{Epilogue, Start, turned};
 use crate::activation::Activation;
 use crate::simd::{Kernel, Simd, load_some, store_some};
 use crate::view::{MatMut, MatRef};
@@ -55,7 +55,7 @@ impl Place {
         match pack_b {
             PackB::FirstTile => index == 0,
             PackB::Ahead => self.first && self.above + index == 0 && self.tiles > 1,
-            PackB::InPlace | PackB::Before => false,
+            PackB::InPlace | PackB::Before | PackB::InTile => false,
         }
     }
 }
@@ -125,6 +125,7 @@ impl Product<'_, '_> {
         while strip < at.strips && tile < at.rows.tiles {
             // Those of one size run together, unless C would be far before it is passed through again.
             let alone = !at.ahead && self.activation().is_some();
+            let alone = alone || pack_b == PackB::InTile;
             let count = match rows_first {
                 _ if alone || at.copies_its_own(pack_b, tile) => 1,
                 true if strip < whole => whole - strip,
@@ -163,7 +164,8 @@ impl Product<'_, '_> {
             (self.a.ptr().wrapping_add(offset), self.a.row_stride(), self.a.col_stride())
         };
         let in_place = {
-            let offset = block.k.0 * self.b.row_stride() + j;
+            let col = if pack_b == PackB::InTile { self.b.col_stride() } else { 1 };
+            let offset = block.k.0 * self.b.row_stride() + j * col;
             (self.b.ptr().wrapping_add(offset), self.b.row_stride(), tile_cols)
         };
         // A strip's panel in a block, and the floats to the next one's; its rows are as wide as its vectors
@@ -175,7 +177,7 @@ impl Product<'_, '_> {
         let alone = at.first && at.tiles == 1;
         let (b, b_row, b_step) = match pack_b {
             _ if copies => in_place,
-            PackB::InPlace => in_place,
+            PackB::InPlace | PackB::InTile => in_place,
             PackB::FirstTile => (at.b[0].cast_const(), width, 0),
             PackB::Ahead if alone => in_place,
             PackB::Ahead => (packed.cast_const(), width, next),
@@ -200,7 +202,9 @@ impl Product<'_, '_> {
             } else {
                 Step { rows, cols: 0, a: rows * if pack_a { k } else { a_row }, b: 0 }
             };
-            if at.ahead && !copies {
+            if pack_b == PackB::InTile {
+                turned::run(s, rows, &tile, self.b.col_stride());
+            } else if at.ahead && !copies {
                 let ahead = self.ahead(s, at, strip, index, count);
                 tile::run_ahead(s, rows, &mut tile, step, &ahead);
             } else {
