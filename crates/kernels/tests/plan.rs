@@ -195,6 +195,12 @@ fn operands_are_packed_only_where_that_pays() {
             assert!(!a_by_rows && n > 2 * plan.tile_cols && m * plan.k > 64 * 1024, "{}", what());
             assert!(!columns, "{}", what());
         }
+        // Where B stays near, C goes along its rows if these are long, if it is large, or if they are the longer
+        // runs.
+        if plan.pack_b == PackB::InPlace && n * plan.k <= 6 * 1024 && !writes {
+            let runs = m.div_ceil(plan.tile_rows) <= n.div_ceil(plan.tile_cols);
+            assert_eq!(plan.rows_first, n > 256 || m * n > 256 * 1024 || runs, "{}", what());
+        }
         // Few tiles read a strip, or the strip is all of B. Where rows are parts of a vector, or, with AVX-512,
         // where B is 1 MiB or more, two are many.
         let large = isa.name() == "avx512" && n * plan.k >= 256 * 1024;

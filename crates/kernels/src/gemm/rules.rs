@@ -52,6 +52,9 @@ const TURNED: usize = 4;
 /// Tiles of rows for each vector of a strip from which on they copy the next block of B: a vector every
 /// four summands is as fast as it pays, and a strip has as many rows as there are summands.
 const TILES_AHEAD: usize = 4;
+/// Columns of C up to which tiles of a B that stays near go down its strips, if these are longer runs: of more,
+/// each row begins on a page of its own.
+const COLUMN_C: usize = 256;
 /// Floats of B from which on a row of tiles lasts long enough to ask for the next rows of A and C. (With
 /// less: 8192x100x100 1.07 of the time.)
 const LONG: usize = 24 * 1024;
@@ -116,6 +119,8 @@ struct Shape {
     tiles: usize,
     /// All of B stays in the first-level cache.
     near: bool,
+    /// It does, and C has long rows, or is large: it is written along them.
+    along_c: bool,
     /// B does not stay in the second-level cache.
     passes: bool,
     /// Nor does A.
@@ -146,6 +151,7 @@ impl Shape {
         // Saturating: views with strides of zero may be of any size.
         let (size_a, size_b) = (m.saturating_mul(k), n.saturating_mul(k));
         let near = size_b <= NEAR;
+        let (tiles, strips) = (m.div_ceil(tile_rows), n.div_ceil(tile_cols));
         let short = b_by_rows && k <= K_SHORT && m.saturating_mul(n) > 2 * BLOCK;
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
         let strided = !a_by_rows && size_a > BLOCK / 4 && !in_tile;
@@ -160,8 +166,9 @@ impl Shape {
             tile_rows,
             tile_cols,
             size_b,
-            tiles: m.div_ceil(tile_rows),
+            tiles,
             near,
+            along_c: near && (n > COLUMN_C || tiles <= strips || m.saturating_mul(n) > BLOCK),
             passes: size_b >= BLOCK,
             far: far(m, n, k) && !by_columns,
             in_tile,
@@ -182,7 +189,7 @@ impl Shape {
         } else if self.short || self.scanned {
             (PackB::InPlace, self.short)
         } else if !by_rows {
-            (PackB::Before, near || far || streams)
+            (PackB::Before, self.along_c || far || streams)
         } else if self.copies_ahead() && n > tile_cols && !streams {
             (PackB::Ahead, far && !self.pack_a)
         } else if far || streams {
@@ -193,7 +200,7 @@ impl Shape {
             // long stride wastes.
             (PackB::FirstTile, false)
         } else {
-            (PackB::InPlace, near)
+            (PackB::InPlace, self.along_c)
         }
     }
 

@@ -292,8 +292,9 @@ pub(super) unsafe fn run<S: Simd>(
     count: usize,
     panel: *mut f32,
 ) {
+    let asks = tile.k <= SHORTEST && count > 1;
     for _ in 0..count {
-        if tile.k <= SHORTEST && count > 1 {
+        if asks {
             let (from, columns) = (tile.next_c(step).cast_const(), tile.cols / LINE);
             Lines { from, row: tile.c_row, columns }.ask(s, rows);
         }

@@ -42,7 +42,10 @@ impl<const MR: usize> Kernel for TurnedKernel<'_, MR> {
             let mut k = 0;
             while k < t.k {
                 let depth = S::LANES.min(t.k - k);
-                if t.b_row == 1 {
+                if t.b_row == 1 && (t.cols, depth) == (16, 16) {
+                    // Nothing is masked.
+                    s.transpose(t.b.add(k).cast(), b_col, 16, 16, to.cast(), S::LANES);
+                } else if t.b_row == 1 {
                     s.transpose_block(t.b.add(k), b_col, t.cols, depth, to, S::LANES);
                 } else {
                     for i in 0..depth {

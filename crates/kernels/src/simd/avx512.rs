@@ -253,9 +253,6 @@ impl Simd for Avx512 {
     ) {
         // SAFETY: the caller's; rows past the last are the last again, lanes past it are masked.
         unsafe {
-            if (rows, cols) == (16, 16) {
-                return transpose_16(from.cast(), from_stride, to.cast(), to_stride);
-            }
             let (read, write) = (self.first(cols), self.first(rows));
             let mut r = [_mm512_setzero_si512(); 16];
             for (i, row) in r.iter_mut().enumerate() {
