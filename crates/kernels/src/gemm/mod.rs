@@ -1,11 +1,10 @@
 //! `C = epilogue(A B)` over strided views.
 //!
-//! Reading order: [`Plan`] decides once a shape; [`Gemm`] owns the plan and its scratch memory and
-//! runs it; `product` holds the loops around the tiles, `blocks` cuts what they go through; `tile` is
-//! the microkernel, `walk` its hot loop, `step` one k of it; `pack` copies blocks for it, `ahead` says
-//! what tiles copy for later ones;
-//! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several
-//! threads.
+//! Reading order: [`Plan`] decides once a shape, by `rules`, with the tile that takes the fewest `cycles`;
+//! [`Gemm`] owns the plan and its scratch memory and runs it; `product` holds the loops around the tiles,
+//! `blocks` cuts what they go through; `tile` is the microkernel, `walk` its hot loop, `step` one k of it, and
+//! `turned` another for few rows; `pack` copies blocks for it, `ahead` says what tiles copy for later ones;
+//! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several threads.
 
 mod ahead;
 mod blocks;
@@ -143,8 +142,8 @@ pub fn gemm(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epi
 /// # Panics
 /// If the shapes or the instruction set are not the planned ones, an operand of the epilogue has
 /// another shape, `scratch` is shorter than [`Plan::scratch`], rows of B are not contiguous as planned, or
-/// a plan's blocks are empty, its tiles are of a size that there is not, or tiles copy ahead strips that are no
-/// whole vectors or, while rows stay, blocks of more than a strip.
+/// the fields of a plan, where they have been changed, do not fit each other: blocks that are empty, tiles of a
+/// size that there is not, or such as [`PackB`] has no way for.
 pub fn run(
     isa: Isa,
     plan: &Plan,
@@ -163,7 +162,7 @@ pub fn run(
     } else {
         plan
     };
-    let Plan { m, n, k, tile_cols, k_block, n_block, m_block, .. } = *plan;
+    let Plan { m, n, k, .. } = *plan;
     assert!(plan.isa == isa, "a plan for {} on {isa}", plan.isa);
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
     assert!((b.rows(), b.cols()) == (k, n), "B is {b:?}; planned [{k}, {n}]");
@@ -171,18 +170,7 @@ pub fn run(
     let any = matches!(plan.pack_b, PackB::Before | PackB::InTile) || plan.swap;
     assert!(any || b.col_stride() == 1 || n <= 1, "planned for contiguous rows: {b:?}");
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
-    let whole = plan.pack_b != PackB::Ahead || tile_cols.is_multiple_of(isa.lanes());
-    assert!(whole, "strips of {tile_cols} columns, no whole vectors, copied ahead");
-    // The last strip of all has the first ones after it, and tiles copy strips of their own number.
-    let one = plan.pack_b != PackB::Ahead || !plan.rows_stay || n_block <= tile_cols;
-    assert!(one, "blocks of {n_block} columns, more than a strip, copied ahead while rows stay");
-    // A tile has a vector of what it transposes; a first tile's panel is read by the tiles below it.
-    let one = plan.pack_b != PackB::InTile || (tile_cols <= isa.lanes() && !plan.rows_first);
-    assert!(one, "tiles of {tile_cols} columns, more than a vector, or to the right, transpose B");
-    let below = plan.pack_b != PackB::FirstTile || !plan.rows_first;
-    assert!(below, "panels of first tiles, for tiles to the right");
-    let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);
-    assert!(some, "blocks of {m_block} x {k_block} and {k_block} x {n_block}");
+    plan.assert_runs();
     match epilogue {
         Epilogue::Bias(bias) | Epilogue::BiasActivation(bias, _) => {
             assert_eq!(bias.len(), n, "biases for {n} columns");

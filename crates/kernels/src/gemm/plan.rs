@@ -107,6 +107,34 @@ impl Plan {
         cycles(lanes, (self.tile_rows, self.tile_cols / lanes), m, n, self.k)
     }
 
+    /// Panics unless a product may run so: fields are there to be changed, too.
+    pub(super) fn assert_runs(&self) {
+        let Self { m, n, tile_cols, m_block, n_block, k_block, rows_first, rows_stay, .. } = *self;
+        match self.pack_b {
+            PackB::Ahead => {
+                let whole = tile_cols.is_multiple_of(self.isa.lanes());
+                assert!(whole, "strips of {tile_cols} columns, no whole vectors, copied ahead");
+                // The last strip of all has the first ones after it, and tiles copy strips of their own number.
+                let one = !rows_stay || n_block <= tile_cols;
+                assert!(
+                    one,
+                    "blocks of {n_block} columns, more than a strip, copied ahead while rows stay"
+                );
+            }
+            PackB::InTile => assert!(
+                tile_cols <= self.isa.lanes() && !rows_first,
+                "tiles of {tile_cols} columns, more than a vector, or to the right, transpose B"
+            ),
+            // Tiles below the first read its panel.
+            PackB::FirstTile => {
+                assert!(!rows_first, "panels of first tiles, for tiles to the right")
+            }
+            PackB::InPlace | PackB::Before => {}
+        }
+        let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);
+        assert!(some, "blocks of {m_block} x {k_block} and {k_block} x {n_block}");
+    }
+
     /// Whether tiles do something for later ones.
     pub(super) fn looks_ahead(&self) -> bool {
         self.fetch || self.pack_b == PackB::Ahead

@@ -19,10 +19,10 @@ const BLOCK: usize = 16 * 16;
 #[repr(align(64))]
 struct Turned([f32; BLOCK]);
 
-/// A tile of `MR` rows and one vector, whose `b_row` is the distance of B's columns.
+/// A tile of `MR` rows and one vector, whose `b_row` is the distance from one summand to the next.
 struct TurnedKernel<'a, const MR: usize> {
     tile: &'a Tile,
-    /// Floats from a column of B to the next.
+    /// Floats from one column of B to the next.
     b_col: usize,
 }
 
