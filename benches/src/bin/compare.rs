@@ -83,8 +83,9 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     let mut text = format!("# Matrix products, {day}\n\n");
     text += &record::description(&machine, include_str!("../../../Cargo.lock"));
     let wide = if arguments.wide { "--wide " } else { "" };
+    let team = threads.map_or(String::new(), |threads| format!("--threads {threads} "));
     let rounds = arguments.rounds;
-    text += &format!("- `cargo run --release -p benches -- {wide}--rounds {rounds}`\n\n");
+    text += &format!("- `cargo run --release -p benches -- {wide}{team}--rounds {rounds}`\n\n");
     text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
              the multiply-adds that the same threads reach from registers, measured in the same \
              rounds. `near`: what a product reaches of that whose operands stay in the first-level \
