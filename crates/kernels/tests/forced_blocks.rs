@@ -117,6 +117,26 @@ fn tiles_may_copy_ahead() {
     }
 }
 
+/// Few rows of a B whose columns lie contiguous, or neither these nor its rows: two strips, the last one narrower
+/// than a vector, and a last block of summands that is no whole one.
+#[test]
+fn few_rows_of_a_transposed_b_match_the_twin() {
+    let mut random = Random(54);
+    for isa in Isa::available() {
+        let shape @ [m, n, k] = [3, isa.lanes() + 3, isa.lanes() + 5];
+        assert_eq!(Plan::new(isa, m, n, k, true, false).pack_b, PackB::InTile, "{isa}");
+        let case = Case::whole(&mut random, shape);
+        let twin = Twin::new(&case);
+        for layouts in [[Rows(1), Columns(2)], [Columns(0), Layout::Spread(1)]] {
+            for (start, kind) in [(STARTS[0], KINDS[4]), (STARTS[1], KINDS[1])] {
+                let got = case.run(isa, layouts, start, kind);
+                let what = || format!("{isa} {layouts:?} {start:?} {kind:?}");
+                assert_all_near(&got, &twin.expected(start, kind), what);
+            }
+        }
+    }
+}
+
 /// All that a tile may do with its sums, and an activation after it.
 const KINDS: [Kind; 5] = [
     Kind::Store,

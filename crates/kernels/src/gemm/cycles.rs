@@ -7,9 +7,6 @@ pub(super) const BLOCK: usize = 256 * 1024;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 pub(super) const NEAR: usize = 6 * 1024;
 
-/// Summands up to which a tile takes longer to begin a row of C than to sum it.
-const FEW: usize = 2;
-
 /// Whether neither operand fits the second-level cache.
 pub(super) fn far(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(k) > BLOCK && n.saturating_mul(k) > BLOCK
@@ -80,7 +77,7 @@ pub(super) fn cycles(
         let beyond = if near || rows <= 2.0 { 0.0 } else { (bytes / 64.0 - free).max(0.0) };
         let scalars = if n < lanes { 0.0 } else { rows };
         let started = if whole_lines(lanes) { (sums + scalars + width) / 3.0 } else { 0.0 };
-        let begins = if k <= FEW { 30.0 + 2.0 * rows } else { 30.0 };
+        let begins = if k <= tile::SHORTEST { 30.0 + 2.0 * rows } else { 30.0 };
         let summand =
             (sums / 2.0).max((rows + width) / 2.0).max(started).max(4.0).max(bytes / 40.0)
                 + 0.05 * (rows + width)

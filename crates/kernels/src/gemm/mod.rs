@@ -170,7 +170,7 @@ pub fn run(
     let any = matches!(plan.pack_b, PackB::Before | PackB::InTile) || plan.swap;
     assert!(any || b.col_stride() == 1 || n <= 1, "planned for contiguous rows: {b:?}");
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
-    plan.assert_runs();
+    plan.assert_consistent();
     match epilogue {
         Epilogue::Bias(bias) | Epilogue::BiasActivation(bias, _) => {
             assert_eq!(bias.len(), n, "biases for {n} columns");

@@ -1,4 +1,4 @@
-//! Which tiles, which blocks, and whether to pack: decided once a shape.
+//! How a product is computed: the plan, what it asks for, and whether it fits itself.
 
 use super::cycles::{cycles, round_up};
 use super::rules;
@@ -108,7 +108,7 @@ impl Plan {
     }
 
     /// Panics unless a product may run so: fields are there to be changed, too.
-    pub(super) fn assert_runs(&self) {
+    pub(super) fn assert_consistent(&self) {
         let Self { m, n, tile_cols, m_block, n_block, k_block, rows_first, rows_stay, .. } = *self;
         match self.pack_b {
             PackB::Ahead => {

@@ -124,8 +124,8 @@ impl Product<'_, '_> {
         // One loop for both orders: the tiles are compiled once.
         while strip < at.strips && tile < at.rows.tiles {
             // Those of one size run together, unless C would be far before it is passed through again.
-            let alone = !at.ahead && self.activation().is_some();
-            let alone = alone || pack_b == PackB::InTile;
+            let far = !at.ahead && self.activation().is_some();
+            let alone = far || pack_b == PackB::InTile;
             let count = match rows_first {
                 _ if alone || at.copies_its_own(pack_b, tile) => 1,
                 true if strip < whole => whole - strip,
@@ -164,8 +164,7 @@ impl Product<'_, '_> {
             (self.a.ptr().wrapping_add(offset), self.a.row_stride(), self.a.col_stride())
         };
         let in_place = {
-            let col = if pack_b == PackB::InTile { self.b.col_stride() } else { 1 };
-            let offset = block.k.0 * self.b.row_stride() + j * col;
+            let offset = block.k.0 * self.b.row_stride() + j * self.b.col_stride();
             (self.b.ptr().wrapping_add(offset), self.b.row_stride(), tile_cols)
         };
         // A strip's panel in a block, and the floats to the next one's; its rows are as wide as its vectors

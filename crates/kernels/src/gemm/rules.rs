@@ -46,8 +46,8 @@ const MANY: usize = 6;
 /// multiply-add), or where B does not stay in the second-level cache (no prefetcher follows its rows, and the
 /// first tile asks ahead).
 const SOME: usize = 2;
-/// Rows up to which tiles transpose B where a block of it is small; else as many as there are in a tile of one
-/// vector.
+/// Rows up to which tiles transpose B without AVX-512, whose blocks are larger: with it, as many as a tile of
+/// one vector has.
 const TURNED: usize = 4;
 /// Tiles of rows for each vector of a strip from which on they copy the next block of B: a vector every
 /// four summands is as fast as it pays, and a strip has as many rows as there are summands.
@@ -121,9 +121,9 @@ struct Shape {
     near: bool,
     /// It does, and C has long rows, or is large: it is written along them.
     along_c: bool,
-    /// B does not stay in the second-level cache.
+    /// B does not stay in the second-level cache, and vectors are whole lines of it.
     passes: bool,
-    /// Nor does A.
+    /// Neither operand stays there, and A is not read by columns.
     far: bool,
     /// Tiles transpose B themselves.
     in_tile: bool,
@@ -169,7 +169,7 @@ impl Shape {
             tiles,
             near,
             along_c: near && (n > COLUMN_C || tiles <= strips || m.saturating_mul(n) > BLOCK),
-            passes: size_b >= BLOCK,
+            passes: size_b >= BLOCK && whole_lines(lanes),
             far: far(m, n, k) && !by_columns,
             in_tile,
             short,
@@ -207,12 +207,12 @@ impl Shape {
     /// Whether there are enough tiles to copy the next block of B.
     fn copies_ahead(&self) -> bool {
         let enough = self.tiles >= TILES_AHEAD * (self.tile_cols / self.lanes);
-        whole_lines(self.lanes) && self.passes && !self.by_columns && enough
+        self.passes && !self.by_columns && enough
     }
 
     /// Tiles that make it worth it to fill a panel.
     fn many(&self) -> usize {
-        let some = self.n < self.lanes || (self.passes && whole_lines(self.lanes));
+        let some = self.n < self.lanes || self.passes;
         if some { SOME } else { MANY }
     }
 
@@ -223,7 +223,7 @@ impl Shape {
             _ if self.scanned => K_SCANNED,
             _ if self.by_columns && self.long_columns => K_LONG_COLUMNS,
             _ if self.by_columns => K_COLUMNS,
-            PackB::FirstTile if self.passes && whole_lines(self.lanes) => K_SOME,
+            PackB::FirstTile if self.passes => K_SOME,
             PackB::FirstTile | PackB::Ahead => K_PANEL,
             _ if self.far => K_FAR,
             _ => K_WHOLE,

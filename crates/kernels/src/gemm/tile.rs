@@ -270,8 +270,8 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
 }
 
 /// Summands up to which a tile is done before the C of the next could be on its way by itself: it is asked for
-/// at once (1024x1x1024 A' 1.2 times as fast, 784x2x2048 A' 1.1; with four summands slower).
-const SHORTEST: usize = 2;
+/// at once, and wide tiles are preferred (1024x1x1024 A' 1.2 times as fast, 784x2x2048 A' 1.1; with four summands slower).
+pub(super) const SHORTEST: usize = 2;
 
 /// Runs `count` tiles of `rows` rows that follow each other, of which `tile` is the first: at most [`shapes`]
 /// of the vectors in its columns. Each copies the rows of B that it reads to `panel`, one after the other and
