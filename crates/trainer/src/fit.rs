@@ -15,7 +15,9 @@ pub struct Fit {
     pub shuffle: bool,
     /// Seed of the epochs' orders. (The seed of the weights is given to `Sequential`.)
     pub seed: u64,
-    /// Threads; 0 means all processors available.
+    /// Threads. 0 means as many as pay, up to one a processor: training starts with all of them, and
+    /// where others do not take their part soon enough, tries whether fewer are faster, now and then.
+    /// No result changes by it.
     pub threads: usize,
     /// Bytes of features that may be in memory at a time, half of the machine's (or the control
     /// group's) if `None`. A mapped file with more of them is streamed: see [`Fit::streaming`]. Has
@@ -34,6 +36,17 @@ impl Default for Fit {
             seed: 0,
             threads: 0,
             memory: None,
+        }
+    }
+}
+
+impl Fit {
+    /// Threads that may train: [`threads`](Self::threads), or one a processor.
+    pub fn most_threads(&self) -> usize {
+        match self.threads {
+            // Where the system does not say, one thread is always right.
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct EpochReport {
     pub steps: usize,
     /// Multiply-adds of the dense products, times two: what an engine that skips nothing computes.
     pub flops: f64,
+    /// Threads that trained, on average over the steps: see [`Fit::threads`](crate::Fit::threads).
+    pub threads: f64,
     /// Where the time went.
     pub profile: Profile,
 }
@@ -56,6 +58,13 @@ pub struct History {
 }
 
 impl History {
+    /// Threads that trained, on average over all steps; 0 if there were none.
+    pub fn threads(&self) -> f64 {
+        let steps: usize = self.epochs.iter().map(|epoch| epoch.steps).sum();
+        let of = |epoch: &EpochReport| epoch.threads * epoch.steps as f64;
+        self.epochs.iter().map(of).sum::<f64>() / steps.max(1) as f64
+    }
+
     /// Where the time of all epochs went.
     pub fn profile(&self) -> Profile {
         let mut sum = Profile::default();

@@ -6,6 +6,7 @@ use std::time::Instant;
 use dataset::Examples;
 
 use crate::check;
+use crate::engine::dynamic::{DynamicTeam, Epoch};
 use crate::engine::network::Network;
 use crate::engine::{Engine, infer};
 use crate::optimizer::State;
@@ -126,7 +127,8 @@ impl Model {
                 settings.validation_split
             )));
         }
-        let pool = team(settings.threads)?;
+        let pool = team(settings.most_threads())?;
+        let start = Instant::now();
         let engine = Engine::new(
             self.network.clone(),
             self.optimizer,
@@ -136,6 +138,10 @@ impl Model {
             settings.batch_size,
             pool,
         );
+        let mut team = match settings.threads {
+            0 => DynamicTeam::searching(engine, start.elapsed()),
+            _ => DynamicTeam::fixed(engine),
+        };
         let streaming = settings.streaming(&examples);
         examples.on_large_pages(streaming.is_none());
         let mut order: Vec<u32> = match streaming {
@@ -148,25 +154,27 @@ impl Model {
             progress.set(epoch, 0);
             let start = Instant::now();
             let steps_before = self.state.steps;
-            let (totals, profile) = if let Some(Streaming { shuffle, .. }) = streaming {
+            let mut trained = if let Some(Streaming { shuffle, .. }) = streaming {
                 let number = (settings.seed, epoch as u64);
-                stream::epoch(&engine, train, shuffle, number, steps_before, progress)?
+                stream::epoch(&mut team, train, shuffle, number, steps_before, progress)?
             } else {
                 if settings.shuffle {
                     dataset::shuffle(&mut order, settings.seed, epoch as u64);
                 }
-                let totals = engine.epoch(train, &order, steps_before, progress);
-                (totals, engine.profile())
+                let mut trained = Epoch::default();
+                team.train(train, &order, steps_before, progress, &mut trained);
+                trained
             };
-            let time = start.elapsed();
+            team.finish(&mut trained);
+            let (time, totals) = (start.elapsed(), trained.totals);
             if let Some((step, loss)) = totals.failed {
                 return Err(Error::NotFinite { epoch, step, loss: loss as f32 });
             }
             self.state.steps += steps as u64;
-            engine.save(&mut self.parameters, &mut self.state);
+            team.engine().save(&mut self.parameters, &mut self.state);
             let validation = (!validation.is_empty()).then(|| {
                 let evaluate = || infer::evaluate(&self.network, &self.parameters, validation);
-                engine.pool().install(evaluate)
+                team.engine().pool().install(evaluate)
             });
             let report = EpochReport {
                 epoch,
@@ -177,7 +185,8 @@ impl Model {
                 samples: train.len(),
                 steps,
                 flops: self.network.flops_per_example() * train.len() as f64,
-                profile,
+                threads: trained.threads(),
+                profile: trained.profile,
             };
             history.epochs.push(report);
             if on_epoch(&report).is_break() {
@@ -301,7 +310,7 @@ impl Model {
     }
 }
 
-/// A pool of `threads` threads, all processors for 0.
+/// A pool of `threads` threads.
 fn team(threads: usize) -> Result<rayon::ThreadPool, Error> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -14,7 +14,7 @@ use std::thread;
 
 use dataset::{BlockShuffle, Examples};
 
-use crate::engine::{Engine, Profile, Totals};
+use crate::engine::dynamic::{DynamicTeam, Epoch};
 use crate::{Error, Fit, Progress, memory};
 
 /// How a file that does not fit into memory is gone through.
@@ -44,18 +44,19 @@ impl Fit {
     }
 }
 
-/// An epoch as [`Engine::epoch`] trains it, in the order that `shuffle` gives it.
+/// Trains an epoch in the order that `shuffle` gives it.
 ///
 /// # Errors
 /// [`Error::File`] if the file was changed meanwhile.
 pub(crate) fn epoch(
-    engine: &Engine,
+    team: &mut DynamicTeam,
     examples: Examples<'_>,
     shuffle: BlockShuffle,
     (seed, epoch): (u64, u64),
     steps_before: u64,
     progress: &Progress,
-) -> Result<(Totals, Profile), Error> {
+) -> Result<Epoch, Error> {
+    let mut trained = Epoch::default();
     let windows = shuffle.windows(examples.len(), seed, epoch);
     // Each message is a window: it was read, or it was left.
     let (read, to_train) = mpsc::channel();
@@ -75,9 +76,12 @@ pub(crate) fn epoch(
         });
         // Moved in here, so that an early end hangs up on the reader, whom the scope waits for.
         let (to_train, left) = (to_train, left);
-        let batch = engine.batch_size();
-        let (totals, profile, steps) = (Totals::default(), Profile::default(), 0);
-        let mut run = Run { engine, examples, steps_before, progress, totals, profile, steps };
+        let batch = team.engine().batch_size();
+        // Whether all went well so far.
+        let mut train = |order: &[u32]| {
+            team.train(examples, order, steps_before, progress, &mut trained);
+            trained.totals.failed.is_none()
+        };
         // What is left of the window before, less than a batch, and then this window.
         let mut order: Vec<u32> = Vec::new();
         for (number, runs) in windows.iter().enumerate() {
@@ -88,21 +92,20 @@ pub(crate) fn epoch(
             let is_last = number + 1 == windows.len();
             let end = if is_last { order.len() } else { order.len() / batch * batch };
             let first = if kept > 0 { batch.min(end) } else { 0 };
-            run.train(&order[..first]);
+            train(&order[..first]);
             if number > 0 {
                 let next = windows.get(number + 1).map_or(&[][..], Vec::as_slice);
                 release_all_but(examples, runs, next);
                 // The reader has gone if that was the last window.
                 let _ = left.send(());
             }
-            run.train(&order[first..end]);
-            if run.totals.failed.is_some() {
+            if !train(&order[first..end]) {
                 break;
             }
             order.drain(..end);
         }
         examples.release();
-        Ok((run.totals, run.profile))
+        Ok(trained)
     })
 }
 
@@ -117,32 +120,4 @@ fn release_all_but(examples: Examples<'_>, one: &[Range<usize>], other: &[Range<
         start = run.end;
     }
     examples.slice(start..examples.len()).release();
-}
-
-/// An epoch, part by part.
-struct Run<'a> {
-    engine: &'a Engine,
-    examples: Examples<'a>,
-    steps_before: u64,
-    progress: &'a Progress,
-    totals: Totals,
-    profile: Profile,
-    /// Steps of this epoch so far.
-    steps: usize,
-}
-
-impl Run<'_> {
-    /// Trains the next examples; nothing more once the loss was not a number.
-    fn train(&mut self, order: &[u32]) {
-        if order.is_empty() || self.totals.failed.is_some() {
-            return;
-        }
-        let before = self.steps_before + self.steps as u64;
-        let part = self.engine.epoch(self.examples, order, before, self.progress);
-        self.totals.loss += part.loss;
-        self.totals.correct += part.correct;
-        self.totals.failed = part.failed.map(|(step, loss)| (self.steps + step, loss));
-        self.profile.add(&self.engine.profile());
-        self.steps += order.len().div_ceil(self.engine.batch_size());
-    }
 }

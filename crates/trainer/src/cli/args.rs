@@ -140,7 +140,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value = "0", value_parser = values::seed)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub seed: u64,
-    /// Threads [default: one a processor]
+    /// Threads [default: as many as pay, up to one a processor]
     #[arg(long, value_name = "N", value_parser = values::threads)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub threads: Option<usize>,

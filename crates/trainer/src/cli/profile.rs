@@ -10,16 +10,11 @@ use trainer::{History, Model, Phase};
 const PROBE: Duration = Duration::from_millis(50);
 
 /// Prints a line a phase: time a thread and epoch, its share, and for the products the rate.
-pub fn write(
-    out: &mut impl Write,
-    model: &Model,
-    history: &History,
-    threads: usize,
-) -> io::Result<()> {
-    let profile = history.profile();
+pub fn write(out: &mut impl Write, model: &Model, history: &History) -> io::Result<()> {
+    let (profile, threads) = (history.profile(), history.threads().max(1.0));
     let epochs = history.epochs.len().max(1) as f64;
     let total: Duration = Phase::ALL.iter().map(|&phase| profile.time(phase)).sum();
-    let peak = peak() * threads as f64;
+    let peak = peak() * threads;
     writeln!(
         out,
         "\n{:<26}{:>12}{:>8}{:>10}{:>9}",
@@ -31,13 +26,13 @@ pub fn write(
             out,
             "{:<26}{:>12.1}{:>7.1}%",
             phase.name(),
-            1e3 * time / epochs / threads as f64,
+            1e3 * time / epochs / threads,
             100.0 * time / total.as_secs_f64().max(1e-9)
         )?;
         let flops =
             model.flops_of(phase) * history.epochs.iter().map(|e| e.samples).sum::<usize>() as f64;
         if flops > 0.0 && time > 0.0 {
-            let rate = flops / (time / threads as f64);
+            let rate = flops / (time / threads);
             write!(out, "{:>10.1}{:>8.0}%", rate / 1e9, 100.0 * rate / peak)?;
         }
         writeln!(out)?;
@@ -45,9 +40,10 @@ pub fn write(
     writeln!(
         out,
         "\nGFLOP/s count every multiply-add, those with zeros as well, against a peak of {:.0} \
-         ({threads} times one core).\nOf the first layer's, {:.0} % were computed: the others are with \
+         ({} times one core).\nOf the first layer's, {:.0} % were computed: the others are with \
          zeros.",
         peak / 1e9,
+        (10.0 * threads).round() / 10.0,
         100.0 * profile.density()
     )
 }

@@ -27,8 +27,10 @@ struct SeedResult {
 
 pub fn run(settings: &TrainSettings, set: &Dataset, seeds: usize) -> Result<()> {
     let parameters = settings.model_for(set)?.parameters().values().len();
-    let threads = settings.fit.threads;
+    let threads = settings.fit.most_threads();
     let side_by_side = if parameters <= SMALL { threads.min(seeds) } else { 1 };
+    // One model at a time may have as many threads as pay; side by side, each has its part.
+    let team = if side_by_side == 1 { settings.fit.threads } else { threads / side_by_side };
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
     thread::scope(|scope| -> Result<()> {
@@ -41,7 +43,7 @@ pub fn run(settings: &TrainSettings, set: &Dataset, seeds: usize) -> Result<()> 
                             return Ok(());
                         }
                         let seed = settings.fit.seed.wrapping_add(index as u64);
-                        let result = train(settings, set, seed, threads / side_by_side)?;
+                        let result = train(settings, set, seed, team)?;
                         if !settings.output.quiet && !settings.output.json {
                             writeln!(
                                 io::stderr(),
@@ -81,7 +83,7 @@ pub fn run(settings: &TrainSettings, set: &Dataset, seeds: usize) -> Result<()> 
 }
 
 fn train(settings: &TrainSettings, set: &Dataset, seed: u64, threads: usize) -> Result<SeedResult> {
-    let settings = settings.with_seed(seed, threads.max(1));
+    let settings = settings.with_seed(seed, threads);
     let mut model = settings.model_for(set)?;
     let history = model.fit(set.train.examples(), &settings.fit)?;
     let test = model.evaluate(set.test.examples())?;

@@ -57,6 +57,7 @@ struct EpochLine {
     seconds: f64,
     samples_per_second: f64,
     gflops: f64,
+    threads: f64,
 }
 
 #[derive(Serialize)]
@@ -127,9 +128,10 @@ impl<W: Write> Reporter<W> {
                 bytes(memory)
             )?;
         }
-        let threads = settings.fit.threads;
+        let threads = settings.fit.most_threads();
+        let most = if settings.fit.threads == 0 && threads > 1 { "up to " } else { "" };
         let noun = if threads == 1 { "thread" } else { "threads" };
-        writeln!(out, "machine   {threads} {noun}, {}\n", kernels::Isa::best())?;
+        writeln!(out, "machine   {most}{threads} {noun}, {}\n", kernels::Isa::best())?;
         let validation = if validation > 0 {
             format!("{:>10}{:>14}", "val_loss", "val_accuracy")
         } else {
@@ -158,6 +160,7 @@ impl<W: Write> Reporter<W> {
                 seconds,
                 samples_per_second: report.samples_per_second(),
                 gflops: report.gflops(),
+                threads: (100.0 * report.threads).round() / 100.0,
             });
         }
         let validation =
@@ -218,9 +221,17 @@ impl<W: Write> Reporter<W> {
         }
     }
 
+    /// How many threads trained on average, if they were clearly fewer than could have.
+    pub fn threads(&mut self, average: f64, most: usize) -> io::Result<()> {
+        if self.output.json || self.output.quiet || average > 0.95 * most as f64 {
+            return Ok(());
+        }
+        writeln!(self.out, "threads   {average:.1} of {most} on average: all were no faster")
+    }
+
     /// Where the time went.
-    pub fn profile(&mut self, model: &Model, history: &History, threads: usize) -> io::Result<()> {
-        profile::write(&mut self.out, model, history, threads)
+    pub fn profile(&mut self, model: &Model, history: &History) -> io::Result<()> {
+        profile::write(&mut self.out, model, history)
     }
 
     /// That the model was written.
@@ -266,6 +277,7 @@ mod tests {
             samples: 60_000,
             steps: 469,
             flops: 98.2e9,
+            threads: 5.0 / 3.0,
             profile: Profile::default(),
         }
     }
@@ -290,7 +302,7 @@ mod tests {
         let line = text(output, |reporter| reporter.epoch(&report(None)).unwrap());
         let expected = r#"{"epoch":2,"loss":0.25631,"accuracy":0.9251,"val_loss":null,"#.to_owned()
             + r#""val_accuracy":null,"seconds":0.125,"samples_per_second":480000.0,"#
-            + r#""gflops":785.6}"#;
+            + r#""gflops":785.6,"threads":1.67}"#;
         assert_eq!(line.trim_end(), expected);
         let validation = Some(Evaluation { loss: 0.5, accuracy: 0.75 });
         let line = text(output, |reporter| reporter.epoch(&report(validation)).unwrap());

@@ -47,10 +47,6 @@ impl TrainSettings {
                     .to_owned(),
             ));
         }
-        let threads = args.threads.unwrap_or_else(|| {
-            // Where the system does not say, one thread is always right.
-            std::thread::available_parallelism().map_or(1, usize::from)
-        });
         Ok(Self {
             hidden: args.hidden.0.iter().map(|&n| Dense::new(n, args.activation)).collect(),
             optimizer,
@@ -60,7 +56,7 @@ impl TrainSettings {
                 batch_size: args.batch_size,
                 validation_split: args.validation_split,
                 seed: args.seed,
-                threads,
+                threads: args.threads.unwrap_or(0),
                 memory: args.memory,
                 ..Fit::default()
             },
@@ -155,7 +151,7 @@ mod tests {
         assert_eq!(settings.optimizer, Optimizer::rmsprop());
         assert_eq!(settings.loss, Loss::SparseCategoricalCrossentropy);
         assert_eq!((settings.fit.epochs, settings.fit.batch_size), (5, 128));
-        assert!(settings.fit.threads >= 1);
+        assert_eq!(settings.fit.threads, 0);
         assert_eq!(settings.split(60_000).unwrap(), (60_000, 0));
     }
 

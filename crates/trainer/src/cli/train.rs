@@ -67,7 +67,7 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         test_loss: test.loss,
         test_accuracy: test.accuracy,
         seconds: started.elapsed().as_secs_f64(),
-        threads: settings.fit.threads,
+        threads: settings.fit.most_threads(),
         isa: kernels::Isa::best().name(),
         weights_hash: model.parameters().sha256(),
         shuffle: settings.fit.streaming(&set.train.examples()).into(),
@@ -76,8 +76,9 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         reporter.reached(target, reached)?;
     }
     reporter.finish(&result, set.test.len(), trained.as_secs_f64())?;
+    reporter.threads(history.threads(), result.threads)?;
     if settings.output.profile {
-        reporter.profile(&model, &history, settings.fit.threads)?;
+        reporter.profile(&model, &history)?;
     }
     if let Some(path) = &settings.save {
         model.save(path)?;

@@ -1,6 +1,6 @@
-//! Training as the machine wants it: one fork an epoch, two barriers a step.
+//! Training as the machine wants it: one fork an epoch, or a stretch of one, and two barriers a step.
 //!
-//! All threads of a team run the same program over the whole epoch.
+//! All threads of a team run the same program over the whole of it; [`dynamic`] decides how many.
 //!
 //! ```text
 //! for each batch of the epoch's order:
@@ -26,6 +26,7 @@
 //! threads.
 
 pub(crate) mod barrier;
+pub(crate) mod dynamic;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod infer;
@@ -33,6 +34,7 @@ pub(crate) mod network;
 mod owned;
 mod place;
 mod profile;
+mod search;
 mod shares;
 mod step;
 #[cfg(test)]
@@ -49,6 +51,7 @@ use dataset::Examples;
 use crate::optimizer::{Optimizer, State};
 use crate::{Parameters, Progress};
 use barrier::{Barrier, BreakOnPanic, Waited};
+use gather::Reading;
 use network::{Network, rule};
 use owned::{Owned, Whole};
 use profile::Stopwatch;
@@ -68,19 +71,20 @@ pub(crate) struct Engine {
     own: Vec<Mutex<Own>>,
 }
 
-/// What an epoch adds up to.
+/// What an epoch adds up to, part by part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     /// Sum of the examples' losses, in the order of training.
     pub(crate) loss: f64,
     pub(crate) correct: usize,
+    pub(crate) steps: usize,
     /// The step, from 1, whose loss was not a number, and that loss; NaN for a last step that left
     /// weights which are not.
     pub(crate) failed: Option<(usize, f64)>,
 }
 
 impl Engine {
-    /// Cuts the parameters among `threads` threads and allocates all that a step needs.
+    /// Cuts the parameters among the threads of `pool` and allocates all that a step needs.
     pub(crate) fn new(
         network: Network,
         optimizer: Optimizer,
@@ -92,14 +96,40 @@ impl Engine {
     ) -> Self {
         let batch_size = batch_size.min(examples.len()).max(1);
         let threads = pool.current_num_threads();
-        let whole = Whole { network: &network, parameters, state, examples, batch_size, threads };
-        let parts = pool.broadcast(|context| {
-            // Memory is put in place by who will use it, where it will be used.
-            place::on_own_processor(context.index(), threads);
-            Owned::new(whole, context.index())
-        });
-        let (shared, own) = Owned::join(parts);
-        Self { network, optimizer, batch_size, pool, shared, own }
+        // State from an earlier training may be anything: then no panel is known to be untouched.
+        let touched = &vec![state.steps > 0; Reading::of(examples).panels()];
+        let network = &network;
+        let whole = Whole { network, parameters, state, touched, examples, batch_size, threads };
+        let (shared, own) = cut(&pool, whole);
+        Self { network: network.clone(), optimizer, batch_size, pool, shared, own }
+    }
+
+    /// Threads that train.
+    pub(crate) fn threads(&self) -> usize {
+        self.own.len()
+    }
+
+    /// Cuts the parameters anew, among the first `threads` of the pool's. No result changes by it.
+    pub(crate) fn resize(&mut self, threads: usize, examples: &Examples<'_>) {
+        let mut parameters = Parameters::zeros(&self.network.widths);
+        let mut state = State::new(self.optimizer, parameters.values().len());
+        self.save(&mut parameters, &mut state);
+        let mut touched = vec![false; Reading::of(examples).panels()];
+        // A thread without columns has touched none.
+        for own in self.own.drain(..) {
+            let own = own.into_inner().unwrap_or_else(PoisonError::into_inner);
+            touched.iter_mut().zip(own.columns.touched).for_each(|(all, own)| *all |= own);
+        }
+        let whole = Whole {
+            network: &self.network,
+            parameters: &parameters,
+            state: &state,
+            touched: &touched,
+            examples,
+            batch_size: self.batch_size,
+            threads,
+        };
+        (self.shared, self.own) = cut(&self.pool, whole);
     }
 
     /// The threads, for work beside training.
@@ -112,19 +142,22 @@ impl Engine {
         self.batch_size
     }
 
-    /// Trains one pass over `examples` in `order`, after `steps_before` steps of earlier epochs.
-    pub(crate) fn epoch(
+    /// Trains on `examples` in `order`, after `steps_before` steps of earlier epochs and those that
+    /// `totals` have counted.
+    pub(crate) fn train(
         &self,
         examples: Examples<'_>,
         order: &[u32],
         steps_before: u64,
         progress: &Progress,
-    ) -> Totals {
+        totals: &mut Totals,
+    ) {
+        let steps_before = steps_before + totals.steps as u64;
         let barrier = Barrier::new(self.own.len());
         let stop = AtomicBool::new(false);
-        let overflow = AtomicBool::new(false);
-        let totals = Mutex::new(Totals::default());
+        let totals = Mutex::new(totals);
         self.pool.broadcast(|context| {
+            let Some(own) = self.own.get(context.index()) else { return };
             let _guard = BreakOnPanic(&barrier);
             let step_onto_own = || place::on_own_processor(context.index(), self.own.len());
             step_onto_own();
@@ -136,8 +169,7 @@ impl Engine {
                 }
                 waited
             };
-            let own = self.own[context.index()].lock();
-            let mut own = own.unwrap_or_else(PoisonError::into_inner);
+            let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
             let own = &mut *own;
             own.watch = Stopwatch::start();
             let steps = order.len().div_ceil(self.batch_size);
@@ -182,26 +214,27 @@ impl Engine {
                     let loss = self.add_up(&mut totals);
                     progress.step();
                     if !loss.is_finite() {
-                        totals.failed = Some((number + 1, loss / step.len as f64));
+                        totals.failed = Some((totals.steps, loss / step.len as f64));
                         // Seen by all after the next barrier, which orders it.
                         stop.store(true, Ordering::Relaxed);
                     }
                 }
             }
-            if !self.is_finite(own) {
-                overflow.store(true, Ordering::Relaxed);
-            }
         });
-        let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if totals.failed.is_none() && overflow.into_inner() {
-            totals.failed = Some((order.len().div_ceil(self.batch_size), f64::NAN));
-        }
-        totals
     }
 
-    /// Whether the thread's parameters are numbers: no loss has seen what the last step made of
-    /// them.
-    fn is_finite(&self, own: &Own) -> bool {
+    /// Whether all parameters are numbers: no loss has seen what the last step made of them.
+    pub(crate) fn is_finite(&self) -> bool {
+        let finite = self.pool.broadcast(|context| {
+            let own = self.own.get(context.index());
+            own.is_none_or(|own| {
+                self.part_is_finite(&own.lock().unwrap_or_else(PoisonError::into_inner))
+            })
+        });
+        finite.into_iter().all(|finite| finite)
+    }
+
+    fn part_is_finite(&self, own: &Own) -> bool {
         let mut finite = own.columns.is_finite();
         for (l, (rows, biases)) in (1..).zip(self.shared.rows.iter().zip(&self.shared.biases)) {
             finite &= read(&rows[own.index]).transposed.is_finite();
@@ -210,7 +243,7 @@ impl Engine {
         finite
     }
 
-    /// Adds the step's losses in the order of the examples; returns their sum.
+    /// Counts a step and adds its losses in the order of the examples; returns their sum.
     fn add_up(&self, totals: &mut Totals) -> f64 {
         let mut sum = 0.0;
         for block in &self.shared.examples {
@@ -221,6 +254,7 @@ impl Engine {
             totals.correct += block.correct;
         }
         totals.loss += sum;
+        totals.steps += 1;
         sum
     }
 
@@ -238,7 +272,7 @@ impl Engine {
         }
     }
 
-    /// Where the last epoch's time went, all threads together.
+    /// Where the time of the last call of [`train`](Self::train) went, all threads together.
     pub(crate) fn profile(&self) -> Profile {
         let mut sum = Profile::default();
         for own in &self.own {
@@ -246,4 +280,15 @@ impl Engine {
         }
         sum
     }
+}
+
+/// Each thread's part of the parameters, put in place by that thread, where it will be used.
+fn cut(pool: &rayon::ThreadPool, whole: Whole<'_>) -> (Shared, Vec<Mutex<Own>>) {
+    let parts = pool.broadcast(|context| {
+        (context.index() < whole.threads).then(|| {
+            place::on_own_processor(context.index(), whole.threads);
+            Owned::new(whole, context.index())
+        })
+    });
+    Owned::join(parts.into_iter().flatten())
 }

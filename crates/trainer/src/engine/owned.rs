@@ -22,6 +22,8 @@ pub(crate) struct Whole<'a> {
     pub(crate) network: &'a Network,
     pub(crate) parameters: &'a Parameters,
     pub(crate) state: &'a State,
+    /// See [`Columns::touched`].
+    pub(crate) touched: &'a [bool],
     pub(crate) examples: &'a Examples<'a>,
     pub(crate) batch_size: usize,
     pub(crate) threads: usize,
@@ -41,7 +43,7 @@ pub(crate) struct Owned {
 impl Owned {
     /// The part of thread `index`, in memory of its own, side by side.
     pub(crate) fn new(whole: Whole<'_>, index: usize) -> Self {
-        let Whole { network, parameters, state, examples, batch_size, threads } = whole;
+        let Whole { network, parameters, state, touched, examples, batch_size, threads } = whole;
         let arena = &mut Arena::on_large_pages();
         let (depth, widths) = (network.depth(), &network.widths);
         let most = batch_size.div_ceil(threads);
@@ -66,7 +68,12 @@ impl Owned {
         let own = Own {
             index,
             isa: Isa::best(),
-            columns: Columns::load(arena, parameters, state, reading.order, index, threads),
+            columns: Columns::load(
+                arena,
+                (parameters, state, touched),
+                reading.order,
+                (index, threads),
+            ),
             gather: Gather::new(arena, reading, batch_size),
             gradient: arena.zeros(update::gradient_rows(Isa::best()) * stride(widest)),
             block_gradient: arena.zeros(batch_size * first_layer::STRIP),
@@ -78,17 +85,17 @@ impl Owned {
     }
 
     /// What the threads share, and what each has to itself, from their parts in order.
-    pub(crate) fn join(parts: Vec<Self>) -> (Shared, Vec<Mutex<Own>>) {
-        let later = parts.first().map_or(0, |part| part.rows.len());
+    pub(crate) fn join(parts: impl Iterator<Item = Self>) -> (Shared, Vec<Mutex<Own>>) {
         let mut shared = Shared {
             first_outputs: Vec::new(),
-            rows: (0..later).map(|_| Vec::new()).collect(),
+            rows: Vec::new(),
             biases: Vec::new(),
             examples: Vec::new(),
         };
         let mut own = Vec::new();
         for part in parts {
             shared.first_outputs.push(RwLock::new(part.first_outputs));
+            shared.rows.resize_with(part.rows.len(), Vec::new);
             for (layer, rows) in shared.rows.iter_mut().zip(part.rows) {
                 layer.push(RwLock::new(rows));
             }

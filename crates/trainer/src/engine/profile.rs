@@ -59,6 +59,10 @@ impl Profile {
         self.kept[0] / self.kept[1].max(1.0)
     }
 
+    pub(crate) fn book(&mut self, phase: Phase, time: Duration) {
+        self.times[phase as usize] += time;
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         for (time, more) in self.times.iter_mut().zip(other.times) {
             *time += more;
@@ -89,7 +93,7 @@ impl Stopwatch {
 
     pub(crate) fn lap(&mut self, phase: Phase) {
         let now = Instant::now();
-        self.profile.times[phase as usize] += now - self.last;
+        self.profile.book(phase, now - self.last);
         self.last = now;
     }
 }

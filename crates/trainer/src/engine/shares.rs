@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kernels::first_layer::STRIP;
 use kernels::gemm::share;
-use kernels::panels::{FeatureOrder, PANEL};
+use kernels::panels::FeatureOrder;
 use kernels::{Aligned, Arena, Isa, MatMut, MatRef, Update};
 
 use crate::Parameters;
@@ -235,11 +235,9 @@ pub(crate) struct ColumnBlock {
 impl Columns {
     pub(crate) fn load(
         arena: &mut Arena,
-        p: &Parameters,
-        state: &State,
+        (p, state, touched): (&Parameters, &State, &[bool]),
         order: FeatureOrder,
-        index: usize,
-        threads: usize,
+        (index, threads): (usize, usize),
     ) -> Self {
         let layer = &p.layers()[0];
         let range = share(layer.units, QUANTUM, index, threads);
@@ -263,9 +261,7 @@ impl Columns {
             }
         };
         let blocks = (0..count).map(block).collect();
-        // State from an earlier training may be anything: then no panel is known to be untouched.
-        let touched = vec![state.steps > 0; layer.inputs.div_ceil(PANEL)];
-        Self { range, order, blocks, touched }
+        Self { range, order, blocks, touched: touched.to_vec() }
     }
 
     pub(crate) fn save(&self, p: &mut Parameters, state: &mut State) {

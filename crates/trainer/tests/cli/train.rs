@@ -58,6 +58,7 @@ fn json_for_programs() {
             "loss",
             "samples_per_second",
             "seconds",
+            "threads",
             "val_accuracy",
             "val_loss",
         ];

@@ -90,7 +90,7 @@ fn any_number_of_threads_trains_the_same_bits() {
             let floats = kind % 4 == 3;
             let (model, numbers) = train(shape, optimizer, kind, floats, 1);
             let hash = model.parameters().sha256();
-            for threads in [2, 3, 4, 7] {
+            for threads in [2, 3, 4, 7, 0] {
                 let (other, other_numbers) = train(shape, optimizer, kind, floats, threads);
                 let Shape { widths, batch, .. } = shape;
                 let what = format!("{widths:?}, batch {batch}, {optimizer:?}, {threads} threads");
