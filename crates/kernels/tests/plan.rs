@@ -61,19 +61,20 @@ fn tiled_by_rows(plan: &Plan, a_by_rows: bool, b_by_rows: bool) -> [bool; 2] {
 
 /// Whether all of B stays in the second-level cache, though not in the first, while A passes through by
 /// rows, several strips of it.
-fn streams(isa: Isa, plan: &Plan, a_by_rows: bool) -> bool {
+fn streams(plan: &Plan, a_by_rows: bool) -> bool {
     let (m, n) = tiled(plan);
     let (size_a, size_b) = (m * plan.k, n * plan.k);
     let stays = size_b <= 256 * 1024 && size_b > 6 * 1024 && n > plan.tile_cols;
-    isa.name() == "avx512" && size_a > 256 * 1024 && stays && a_by_rows
+    size_a > 256 * 1024 && stays && a_by_rows
 }
 
 /// Whether scalars of a transposed A are read where they are, a stride apart, by a few strips.
 fn reads_columns(isa: Isa, plan: &Plan, [a_by_rows, b_by_rows]: [bool; 2]) -> bool {
     let ((m, n), size) = (tiled(plan), tiled(plan).0 * plan.k);
-    let few = n <= plan.tile_cols || (n <= 6 * plan.tile_cols && size <= 2 * 1024 * 1024);
+    let some = if isa.name() == "avx512" { 6 * plan.tile_cols } else { 256 };
+    let few = n <= plan.tile_cols.max(32) || (n <= some && size <= 2 * 1024 * 1024);
     let other = writes(plan, b_by_rows) || transposes(isa, plan, b_by_rows);
-    isa.name() == "avx512" && !a_by_rows && few && size > 64 * 1024 && m > 0 && !other
+    !a_by_rows && few && size > 64 * 1024 && m > 0 && !other
 }
 
 /// Whether few summands meet a C of more than 2 MiB.
@@ -180,7 +181,7 @@ fn operands_are_packed_only_where_that_pays() {
         let what = || format!("{isa} {plan:?} {a_by_rows} {b_by_rows}");
         let (m, n) = tiled(plan);
         let by_rows @ [a_by_rows, b_by_rows] = tiled_by_rows(plan, a_by_rows, b_by_rows);
-        let (columns, streams) = (reads_columns(isa, plan, by_rows), streams(isa, plan, a_by_rows));
+        let (columns, streams) = (reads_columns(isa, plan, by_rows), streams(plan, a_by_rows));
         // Tiles read rows of B: a transposed one is always packed, but for few rows.
         assert!(matches!(plan.pack_b, PackB::Before | PackB::InTile) || b_by_rows, "{}", what());
         assert_eq!(plan.pack_b == PackB::InTile, transposes(isa, plan, b_by_rows), "{}", what());
@@ -293,6 +294,21 @@ fn the_named_shapes_have_the_documented_plans() {
     assert_eq!(brief(784, 1, 512, false, true), (3, 128, 1, PackB::InPlace, false, false));
     assert_eq!(brief(8, 1024, 1024, true, false), (8, 16, 1024, PackB::InTile, false, false));
     assert_eq!(brief(128, 8, 10, false, true), (12, 16, 8, PackB::FirstTile, false, false));
+}
+
+/// Some of them on AVX2.
+#[test]
+fn the_named_shapes_have_their_plans_on_avx2() {
+    let Some(isa) = Isa::by_name("avx2") else { return };
+    let brief = |m, k, n, a_by_rows, b_by_rows| {
+        let plan = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
+        (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
+    };
+    assert_eq!(brief(128, 784, 512, true, true), (6, 16, 392, PackB::FirstTile, false, false));
+    assert_eq!(brief(784, 128, 512, false, true), (6, 16, 128, PackB::FirstTile, true, false));
+    assert_eq!(brief(784, 512, 128, false, true), (6, 16, 64, PackB::FirstTile, false, false));
+    assert_eq!(brief(2048, 784, 128, true, true), (6, 16, 784, PackB::Before, false, false));
+    assert_eq!(brief(8192, 128, 784, true, false), (6, 16, 128, PackB::Before, false, false));
 }
 
 /// A swapped product reads rows of A': where neither the rows nor the columns of A lie contiguous,

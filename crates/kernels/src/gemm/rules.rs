@@ -29,8 +29,12 @@ const K_LONG_COLUMNS: usize = 64;
 const LONG_COLUMN: usize = 513;
 /// Strips of C up to which it is read so, with AVX-512: more are worth a packed A.
 const COLUMNS_STRIPS: usize = 6;
+/// Columns of C up to which it is read so with narrower vectors.
+const COLUMNS_C: usize = 256;
 /// Floats of such an A at most, where several strips pass it: of more, the first finds the lines far away.
 const COLUMNS_A: usize = 2 * 1024 * 1024;
+/// Columns of C up to which an A of any size is, if they are more than a strip.
+const COLUMNS_FEW: usize = 32;
 /// Up to so many summands a product whose C leaves the second-level cache takes the time to write it.
 const K_SHORT: usize = 32;
 /// Up to so many rows one whose B comes from behind that cache takes the time to read it.
@@ -155,8 +159,9 @@ impl Shape {
         let short = b_by_rows && k <= K_SHORT && m.saturating_mul(n) > 2 * BLOCK;
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
         let strided = !a_by_rows && size_a > BLOCK / 4 && !in_tile;
-        let few = n <= tile_cols || (n <= COLUMNS_STRIPS * tile_cols && size_a <= COLUMNS_A);
-        let by_columns = strided && few && !short && whole_lines(lanes);
+        let some = if whole_lines(lanes) { COLUMNS_STRIPS * tile_cols } else { COLUMNS_C };
+        let few = n <= tile_cols.max(COLUMNS_FEW) || (n <= some && size_a <= COLUMNS_A);
+        let by_columns = strided && few && !short;
         // All of B stays in the second-level cache, and A does not: it passes once if all strips of a tile's
         // rows come first.
         let stays = size_b <= BLOCK && !near && n > tile_cols;
@@ -177,7 +182,7 @@ impl Shape {
             by_columns,
             long_columns: m >= LONG_COLUMN,
             pack_a: strided && n > 2 * tile_cols && !by_columns,
-            streams: size_a > BLOCK && stays && a_by_rows && whole_lines(lanes),
+            streams: size_a > BLOCK && stays && a_by_rows,
         }
     }
 
