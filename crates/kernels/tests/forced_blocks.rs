@@ -137,6 +137,30 @@ fn few_rows_of_a_transposed_b_match_the_twin() {
     }
 }
 
+/// One and two summands, whose rows are written from start to end: of whole vectors, and with a part of one.
+#[test]
+fn outer_products_match_the_twin() {
+    let mut random = Random(55);
+    for isa in Isa::available() {
+        for (i, m) in [7, 1, 12, 19].into_iter().enumerate().step_by(sparse(4)) {
+            for [k, n] in [[1, 3 * isa.lanes() + 5], [2, 4 * isa.lanes()]] {
+                let plan = Plan::new(isa, m, n, k, true, true);
+                assert!(plan.pack_b == PackB::InPlace && plan.rows_first, "{isa} {plan:?}");
+                let case = Case::whole(&mut random, [m, n, k]);
+                let twin = Twin::new(&case);
+                let layout = [Rows(1), Columns(2), Layout::Spread(1)][i % 3];
+                for start in STARTS {
+                    for kind in KINDS.into_iter().skip(i % 2).step_by(sparse(2)) {
+                        let got = case.run(isa, [layout, Rows(3)], start, kind);
+                        let what = || format!("{isa} {m}x{k}x{n} {layout:?} {start:?} {kind:?}");
+                        assert_all_near(&got, &twin.expected(start, kind), what);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// All that a tile may do with its sums, and an activation after it.
 const KINDS: [Kind; 5] = [
     Kind::Store,

@@ -77,9 +77,12 @@ fn reads_columns(isa: Isa, plan: &Plan, [a_by_rows, b_by_rows]: [bool; 2]) -> bo
     !a_by_rows && few && size > 64 * 1024 && m > 0 && !other
 }
 
-/// Whether few summands meet a C of more than 2 MiB.
+/// Whether one or two summands and more than a line of columns, or few summands and a C of more than 2 MiB,
+/// leave the time to write C.
 fn writes(plan: &Plan, b_by_rows: bool) -> bool {
-    b_by_rows && plan.k <= 32 && tiled(plan).0 * tiled(plan).1 > 512 * 1024
+    let (m, n) = tiled(plan);
+    let outer = (1..=2).contains(&plan.k) && n > 16;
+    b_by_rows && (outer || plan.k <= 32 && m * n > 512 * 1024)
 }
 
 /// Whether few rows meet a B of more than 2 MiB.
@@ -291,7 +294,7 @@ fn the_named_shapes_have_the_documented_plans() {
     assert_eq!(brief(1, 784, 512, true, true), (1, 128, 784, PackB::InPlace, false, false));
     assert_eq!(brief(8, 4096, 4096, true, true), (8, 48, 32, PackB::InPlace, false, false));
     assert_eq!(brief(4096, 8, 4096, false, true), (8, 48, 8, PackB::InPlace, false, false));
-    assert_eq!(brief(784, 1, 512, false, true), (3, 128, 1, PackB::InPlace, false, false));
+    assert_eq!(brief(784, 1, 512, false, true), (8, 16, 1, PackB::InPlace, false, false));
     assert_eq!(brief(8, 1024, 1024, true, false), (8, 16, 1024, PackB::InTile, false, false));
     assert_eq!(brief(128, 8, 10, false, true), (12, 16, 8, PackB::FirstTile, false, false));
 }

@@ -7,6 +7,9 @@ pub(super) const BLOCK: usize = 256 * 1024;
 /// Floats of B that stay in the first-level cache beside the rows of A and C.
 pub(super) const NEAR: usize = 6 * 1024;
 
+/// Cycles that a tile takes to begin.
+const BEGINS: f64 = 30.0;
+
 /// Whether neither operand fits the second-level cache.
 pub(super) fn far(m: usize, n: usize, k: usize) -> bool {
     m.saturating_mul(k) > BLOCK && n.saturating_mul(k) > BLOCK
@@ -58,8 +61,7 @@ pub(super) fn best_tile(
 /// multiply-adds load their scalars themselves.) A little for each load, and more for
 /// each vector of B beyond three that comes from there, which is what wide tiles were measured to lose
 /// (beyond four, where neither operand fits that cache, and none for up to two rows, which wait for B in
-/// any case). A tile takes some cycles more to begin, and one for each vector of C; where there is little else,
-/// C is written along its rows.
+/// any case). A tile takes some cycles more to begin, and one for each vector of C.
 pub(super) fn cycles(
     lanes: usize,
     (most, width): (usize, usize),
@@ -77,14 +79,18 @@ pub(super) fn cycles(
         let beyond = if near || rows <= 2.0 { 0.0 } else { (bytes / 64.0 - free).max(0.0) };
         let scalars = if n < lanes { 0.0 } else { rows };
         let started = if whole_lines(lanes) { (sums + scalars + width) / 3.0 } else { 0.0 };
-        let begins = if k <= tile::SHORTEST { 30.0 + 2.0 * rows } else { 30.0 };
         let summand =
             (sums / 2.0).max((rows + width) / 2.0).max(started).max(4.0).max(bytes / 40.0)
                 + 0.05 * (rows + width)
                 + 0.4 * beyond;
-        tiles as f64 * (k as f64 * summand + begins + sums)
+        tiles as f64 * (k as f64 * summand + BEGINS + sums)
     };
     let vectors = n.div_ceil(lanes);
     let rest = vectors % width;
     (vectors / width) as f64 * strip(width) + if rest > 0 { strip(rest) } else { 0.0 }
+}
+
+/// Cycles of an [outer product](super::outer), a vector of C in each.
+pub(super) fn cycles_of_outer(lanes: usize, rows: usize, m: usize, n: usize) -> f64 {
+    m.div_ceil(rows) as f64 * BEGINS + (m * n.div_ceil(lanes)) as f64
 }

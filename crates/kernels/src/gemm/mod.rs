@@ -9,6 +9,7 @@
 mod ahead;
 mod blocks;
 mod cycles;
+mod outer;
 mod pack;
 mod plan;
 mod product;

@@ -1,7 +1,7 @@
 //! How a product is computed: the plan, what it asks for, and whether it fits itself.
 
-use super::cycles::{cycles, round_up};
-use super::rules;
+use super::cycles::{cycles, cycles_of_outer, round_up};
+use super::{outer, rules};
 use crate::Isa;
 
 /// Columns of a block of a swapped product, whose result waits in scratch memory.
@@ -104,6 +104,9 @@ impl Plan {
             return 0.0;
         }
         let lanes = self.isa.lanes();
+        if self.is_outer() {
+            return cycles_of_outer(lanes, self.tile_rows, m, n);
+        }
         cycles(lanes, (self.tile_rows, self.tile_cols / lanes), m, n, self.k)
     }
 
@@ -133,6 +136,12 @@ impl Plan {
         }
         let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);
         assert!(some, "blocks of {m_block} x {k_block} and {k_block} x {n_block}");
+    }
+
+    /// Whether rows of C are written from their starts to their ends, all summands at once.
+    pub(super) fn is_outer(&self) -> bool {
+        let short = outer::SUMMANDS.contains(&self.k.min(self.k_block));
+        short && self.rows_first && self.pack_b == PackB::InPlace && !self.fetch
     }
 
     /// Whether tiles do something for later ones.

@@ -12,7 +12,7 @@ use super::blocks::{Block, RowTiles};
 use super::pack;
 use super::plan::{PackB, Plan};
 use super::tile::{self, Finish, Step, Tile};
-use super::{Epilogue, Start, turned};
+use super::{Epilogue, Start, outer, turned};
 use crate::activation::Activation;
 use crate::simd::{Kernel, Simd, load_some, store_some};
 use crate::view::{MatMut, MatRef};
@@ -124,7 +124,7 @@ impl Product<'_, '_> {
         // One loop for both orders: the tiles are compiled once.
         while strip < at.strips && tile < at.rows.tiles {
             // Those of one size run together, unless C would be far before it is passed through again.
-            let far = !at.ahead && self.activation().is_some();
+            let far = !at.ahead && self.activation().is_some() && !self.plan.is_outer();
             let alone = far || pack_b == PackB::InTile;
             let count = match rows_first {
                 _ if alone || at.copies_its_own(pack_b, tile) => 1,
@@ -201,7 +201,10 @@ impl Product<'_, '_> {
             } else {
                 Step { rows, cols: 0, a: rows * if pack_a { k } else { a_row }, b: 0 }
             };
-            if pack_b == PackB::InTile {
+            if self.plan.is_outer() {
+                tile.cols = cols + (count - 1) * tile_cols;
+                outer::run(s, rows, &tile);
+            } else if pack_b == PackB::InTile {
                 turned::run(s, rows, &tile, self.b.col_stride());
             } else if at.ahead && !copies {
                 let ahead = self.ahead(s, at, strip, index, count);

@@ -2,8 +2,8 @@
 //! with the shapes in docs/gemm.md.
 
 use super::cycles::{BLOCK, NEAR, balanced, best_tile, far, round_up, whole_lines};
-use super::tile;
-use super::{PackB, Plan};
+use super::walk::LINE;
+use super::{PackB, Plan, outer, tile};
 use crate::Isa;
 
 /// Floats of a packed block of A, which is read from there once a strip.
@@ -149,14 +149,22 @@ impl Shape {
         let (lanes, registers) = (isa.lanes(), registers(isa));
         let turned = if whole_lines(lanes) { tile::shapes(registers)[0].1 } else { TURNED };
         let in_tile = !b_by_rows && m <= turned && k >= lanes;
-        let (tile_rows, vectors) =
-            if in_tile { (m.max(1), 1) } else { best_tile(registers, lanes, m, n, k) };
+        let outer = b_by_rows && outer::SUMMANDS.contains(&k) && n > LINE;
+        let (tile_rows, vectors) = if in_tile {
+            (m.max(1), 1)
+        } else if outer {
+            let most = tile::shapes(registers)[0].1;
+            (balanced(m.max(1), if m <= most { most } else { most.min(outer::ROWS) }), 1)
+        } else {
+            best_tile(registers, lanes, m, n, k)
+        };
         let tile_cols = vectors * lanes;
         // Saturating: views with strides of zero may be of any size.
         let (size_a, size_b) = (m.saturating_mul(k), n.saturating_mul(k));
         let near = size_b <= NEAR;
         let (tiles, strips) = (m.div_ceil(tile_rows), n.div_ceil(tile_cols));
-        let short = b_by_rows && k <= K_SHORT && m.saturating_mul(n) > 2 * BLOCK;
+        let large = m.saturating_mul(n) > 2 * BLOCK;
+        let short = outer || (b_by_rows && k <= K_SHORT && large);
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
         let strided = !a_by_rows && size_a > BLOCK / 4 && !in_tile;
         let some = if whole_lines(lanes) { COLUMNS_STRIPS * tile_cols } else { COLUMNS_C };

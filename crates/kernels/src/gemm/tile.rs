@@ -84,7 +84,7 @@ impl Tile {
     }
 
     #[inline(always)]
-    fn go_on(&mut self, step: Step) {
+    pub(super) fn go_on(&mut self, step: Step) {
         self.a = self.a.wrapping_add(step.a);
         self.b = self.b.wrapping_add(step.b);
         self.c = self.next_c(step);
@@ -269,10 +269,6 @@ unsafe fn write<S: Simd, const MR: usize, const NV: usize, const MASKED: bool>(
     }
 }
 
-/// Summands up to which a tile is done before the C of the next could be on its way by itself: it is asked for
-/// at once, and wide tiles are preferred (1024x1x1024 A' 1.2 times as fast, 784x2x2048 A' 1.1; with four summands slower).
-pub(super) const SHORTEST: usize = 2;
-
 /// Runs `count` tiles of `rows` rows that follow each other, of which `tile` is the first: at most [`shapes`]
 /// of the vectors in its columns. Each copies the rows of B that it reads to `panel`, one after the other and
 /// filled up to whole vectors; a null pointer copies nothing.
@@ -292,12 +288,7 @@ pub(super) unsafe fn run<S: Simd>(
     count: usize,
     panel: *mut f32,
 ) {
-    let asks = tile.k <= SHORTEST && count > 1;
     for _ in 0..count {
-        if asks {
-            let (from, columns) = (tile.next_c(step).cast_const(), tile.cols / LINE);
-            Lines { from, row: tile.c_row, columns }.ask(s, rows);
-        }
         // SAFETY: the caller's.
         unsafe { one(s, rows, tile, panel) };
         tile.go_on(step);

@@ -153,18 +153,6 @@ pub(super) struct Lines {
     pub columns: usize,
 }
 
-impl Lines {
-    /// Asks for all of them in so many rows.
-    #[inline(always)]
-    pub(super) fn ask<S: Simd>(&self, s: S, rows: usize) {
-        for row in 0..rows {
-            for column in 0..self.columns {
-                s.prefetch(self.from.wrapping_add(row * self.row + column * LINE));
-            }
-        }
-    }
-}
-
 /// All k, with the rows of B copied to `panel`.
 ///
 /// # Safety
