@@ -22,27 +22,30 @@ pub fn shapes() -> impl Iterator<Item = [usize; 3]> {
 }
 
 /// Times one thread and a team of up to `threads` in turns, and writes a Markdown table of how many
-/// times as fast the team is: medians of `rounds` pairs.
+/// times as fast the team is: medians of `rounds` pairs. A round passes over all shapes: a bad tenth of a
+/// second is in one pair of some shapes, not in all pairs of one.
 pub fn table(threads: usize, rounds: usize) -> String {
-    let isa = Isa::best();
+    let mut cells: Vec<Cell> = shapes().map(|shape| Cell::new(shape, threads)).collect();
+    for round in 0..rounds.max(1) {
+        cells.iter_mut().for_each(|cell| cell.measure(round));
+    }
     let mut text = String::from("| rows | columns |");
     SUMMANDS.iter().for_each(|k| _ = write!(text, " {k} summands |"));
     text += "\n|---:|---:|---:|---:|---:|";
     let mut least = (f64::INFINITY, [0; 3]);
-    for [m, n, k] in shapes() {
+    for Cell { shape, team, ratios, .. } in cells {
+        let [m, n, k] = shape;
         if k == SUMMANDS[0] {
             let _ = write!(text, "\n| {m} | {n} |");
         }
-        let product = Product { name: String::new(), m, k, n, layout: Layout::Plain };
-        let team = Team::new(isa, m, n, k, threads).threads;
         // On as many threads as before: the same work, on the same thread.
-        let ratio = if team == 1 { 1.0 } else { ratio(&product, threads, rounds) };
+        let ratio = if team == 1 { 1.0 } else { Spread::of(ratios.into_iter()).median };
         let _ = match team {
             1 => write!(text, " one thread |"),
             _ => write!(text, " {ratio:.2} |"),
         };
         if ratio < least.0 {
-            least = (ratio, [m, n, k]);
+            least = (ratio, shape);
         }
     }
     let (ratio, [m, n, k]) = least;
@@ -50,23 +53,49 @@ pub fn table(threads: usize, rounds: usize) -> String {
     text
 }
 
-fn ratio(product: &Product, threads: usize, rounds: usize) -> f64 {
-    let isa = Isa::best();
-    let mut operands = Operands::new(product);
-    let mut time =
-        |threads, repetitions| time_team(&mut operands.team(isa, threads, None), repetitions);
-    let mut repetitions = 1;
-    while time(1, repetitions) < SAMPLE && repetitions < 1 << 20 {
-        repetitions *= 2;
+/// A shape on its way through the rounds.
+struct Cell {
+    shape: [usize; 3],
+    operands: Operands,
+    /// Threads that the team's plan uses; one is never measured.
+    team: usize,
+    threads: usize,
+    /// Products of a sample.
+    repetitions: usize,
+    ratios: Vec<f64>,
+}
+
+impl Cell {
+    fn new([m, n, k]: [usize; 3], threads: usize) -> Self {
+        let product = Product { name: String::new(), m, k, n, layout: Layout::Plain };
+        let team = Team::new(Isa::best(), m, n, k, threads).threads;
+        let operands = Operands::new(&product);
+        let (repetitions, ratios) = (1, Vec::new());
+        let mut cell = Self { shape: [m, n, k], operands, team, threads, repetitions, ratios };
+        while team > 1 && cell.time(1) < SAMPLE && cell.repetitions < 1 << 20 {
+            cell.repetitions *= 2;
+        }
+        cell
     }
-    let pair = |round: usize| {
-        // Each is first in every other round.
-        let first = time(if round.is_multiple_of(2) { 1 } else { threads }, repetitions);
-        let second = time(if round.is_multiple_of(2) { threads } else { 1 }, repetitions);
-        let (one, all) = if round.is_multiple_of(2) { (first, second) } else { (second, first) };
-        one.as_secs_f64() / all.as_secs_f64()
-    };
-    Spread::of((0..rounds.max(1)).map(pair)).median
+
+    fn time(&mut self, threads: usize) -> Duration {
+        time_team(&mut self.operands.team(Isa::best(), threads, None), self.repetitions)
+    }
+
+    /// One pair; each is first in every other round.
+    fn measure(&mut self, round: usize) {
+        if self.team == 1 {
+            return;
+        }
+        let (one, all) = if round.is_multiple_of(2) {
+            let one = self.time(1);
+            (one, self.time(self.threads))
+        } else {
+            let all = self.time(self.threads);
+            (self.time(1), all)
+        };
+        self.ratios.push(one.as_secs_f64() / all.as_secs_f64());
+    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) mod gather;
 pub(crate) mod infer;
 pub(crate) mod network;
 mod owned;
-mod place;
+pub(crate) mod place;
 mod profile;
 mod search;
 mod shares;

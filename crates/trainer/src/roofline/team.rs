@@ -3,14 +3,16 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::engine::barrier::{Barrier, BreakOnPanic};
+use crate::engine::barrier::{Barrier, BreakOnPanic, Waited};
+use crate::engine::place;
 
 /// Lets each thread of a team call its own work `repetitions` times, all of them meeting at a
-/// barrier after each, as the threads of a training epoch do, and returns the time that took.
+/// barrier after each, and returns the time that took. Threads step onto processors of their own as
+/// those of a training epoch do: at the start, and when they wake up at a barrier.
 ///
 /// The start of the threads and the calls that come first, a quarter as many and at least one, are
-/// not in the time: they warm the caches, and let the system give each thread a processor of its
-/// own. The barriers are. A team of one runs on the caller's thread, without barriers.
+/// not in the time: they warm the caches. The barriers are. A team of one runs on the caller's thread,
+/// without barriers.
 ///
 /// # Panics
 /// If there is no team, or a work panics.
@@ -26,14 +28,38 @@ pub fn time_team<W: FnMut() + Send>(team: &mut [W], repetitions: usize) -> Durat
         }
         return start.elapsed();
     }
-    let barrier = Barrier::new(others.len() + 1);
+    let threads = others.len() + 1;
+    let barrier = Barrier::new(threads);
     thread::scope(|scope| {
-        for work in others {
+        for (index, work) in (1..).zip(others) {
             let barrier = &barrier;
-            scope.spawn(move || run(work, barrier, repetitions));
+            scope.spawn(move || run(work, Member { barrier, index, threads }, repetitions));
         }
-        run(first, &barrier, repetitions)
+        run(first, Member { barrier: &barrier, index: 0, threads }, repetitions)
     })
+}
+
+/// A thread of a team.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    barrier: &'a Barrier,
+    index: usize,
+    threads: usize,
+}
+
+impl Member<'_> {
+    fn step_onto_own_processor(self) {
+        place::on_own_processor(self.index, self.threads);
+    }
+
+    /// Waits for the others; returns whether they are all well.
+    fn meet(self) -> bool {
+        let waited = self.barrier.wait(self.barrier.arrive());
+        if waited == Ok(Waited::Asleep) {
+            self.step_onto_own_processor();
+        }
+        waited.is_ok()
+    }
 }
 
 /// Calls before the first that is timed.
@@ -41,15 +67,16 @@ pub fn warming(repetitions: usize) -> usize {
     repetitions.div_ceil(4).max(1)
 }
 
-fn run(work: &mut impl FnMut(), barrier: &Barrier, repetitions: usize) -> Duration {
-    let _guard = BreakOnPanic(barrier);
+fn run(work: &mut impl FnMut(), member: Member<'_>, repetitions: usize) -> Duration {
+    let _guard = BreakOnPanic(member.barrier);
+    member.step_onto_own_processor();
     let mut whole = true;
     for _ in 0..warming(repetitions) {
         if !whole {
             break;
         }
         work();
-        whole = barrier.wait(barrier.arrive()).is_ok();
+        whole = member.meet();
     }
     let start = Instant::now();
     for _ in 0..repetitions {
@@ -58,7 +85,7 @@ fn run(work: &mut impl FnMut(), barrier: &Barrier, repetitions: usize) -> Durati
             break;
         }
         work();
-        whole = barrier.wait(barrier.arrive()).is_ok();
+        whole = member.meet();
     }
     start.elapsed()
 }
