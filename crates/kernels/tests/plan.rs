@@ -77,12 +77,13 @@ fn reads_columns(isa: Isa, plan: &Plan, [a_by_rows, b_by_rows]: [bool; 2]) -> bo
     !a_by_rows && few && size > 64 * 1024 && m > 0 && !other
 }
 
-/// Whether one or two summands and more than a line of columns, or few summands and a C of more than 2 MiB,
+/// Whether one or two summands and more than a line of columns, or few summands and a C of 1 or 2 MiB,
 /// leave the time to write C.
 fn writes(plan: &Plan, b_by_rows: bool) -> bool {
     let (m, n) = tiled(plan);
     let outer = (1..=2).contains(&plan.k) && n > 16;
-    b_by_rows && (outer || plan.k <= 32 && m * n > 512 * 1024)
+    let large = plan.k <= 32 && m * n > 512 * 1024 || plan.k <= 16 && m * n > 256 * 1024;
+    b_by_rows && (outer || large)
 }
 
 /// Whether few rows meet a B of more than 2 MiB.

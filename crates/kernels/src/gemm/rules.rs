@@ -37,6 +37,8 @@ const COLUMNS_A: usize = 2 * 1024 * 1024;
 const COLUMNS_FEW: usize = 32;
 /// Up to so many summands a product whose C leaves the second-level cache takes the time to write it.
 const K_SHORT: usize = 32;
+/// And up to so many one whose C fills half of it.
+const K_SHORTER: usize = 16;
 /// Up to so many rows one whose B comes from behind that cache takes the time to read it.
 const ROWS_FEW: usize = 24;
 /// Summands of a block of such a B, whose rows are read almost to their ends before the next block: from page
@@ -163,8 +165,9 @@ impl Shape {
         let (size_a, size_b) = (m.saturating_mul(k), n.saturating_mul(k));
         let near = size_b <= NEAR;
         let (tiles, strips) = (m.div_ceil(tile_rows), n.div_ceil(tile_cols));
-        let large = m.saturating_mul(n) > 2 * BLOCK;
-        let short = outer || (b_by_rows && k <= K_SHORT && large);
+        let size_c = m.saturating_mul(n);
+        let written = (k <= K_SHORT && size_c > 2 * BLOCK) || (k <= K_SHORTER && size_c > BLOCK);
+        let short = outer || (b_by_rows && written);
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
         let strided = !a_by_rows && size_a > BLOCK / 4 && !in_tile;
         let some = if whole_lines(lanes) { COLUMNS_STRIPS * tile_cols } else { COLUMNS_C };
