@@ -32,7 +32,7 @@ pub struct EpochReport {
     pub steps: usize,
     /// Multiply-adds of the dense products, times two: what an engine that skips nothing computes.
     pub flops: f64,
-    /// Threads that trained, on average over the steps: see [`Fit::threads`](crate::Fit::threads).
+    /// Threads that trained, on average over the time: see [`Fit::threads`](crate::Fit::threads).
     pub threads: f64,
     /// Where the time went.
     pub profile: Profile,
@@ -58,11 +58,12 @@ pub struct History {
 }
 
 impl History {
-    /// Threads that trained, on average over all steps; 0 if there were none.
+    /// Threads that trained, on average over the time of all epochs; 0 if there were none.
     pub fn threads(&self) -> f64 {
-        let steps: usize = self.epochs.iter().map(|epoch| epoch.steps).sum();
-        let of = |epoch: &EpochReport| epoch.threads * epoch.steps as f64;
-        self.epochs.iter().map(of).sum::<f64>() / steps.max(1) as f64
+        let seconds = |epoch: &EpochReport| epoch.time.as_secs_f64();
+        let all: f64 = self.epochs.iter().map(seconds).sum();
+        let threads: f64 = self.epochs.iter().map(|epoch| epoch.threads * seconds(epoch)).sum();
+        if all > 0.0 { threads / all } else { 0.0 }
     }
 
     /// Where the time of all epochs went.

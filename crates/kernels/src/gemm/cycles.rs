@@ -92,5 +92,5 @@ pub(super) fn cycles(
 
 /// Cycles of an [outer product](super::outer), a vector of C in each.
 pub(super) fn cycles_of_outer(lanes: usize, rows: usize, m: usize, n: usize) -> f64 {
-    m.div_ceil(rows) as f64 * BEGINS + (m * n.div_ceil(lanes)) as f64
+    m.div_ceil(rows) as f64 * BEGINS + m as f64 * n.div_ceil(lanes) as f64
 }

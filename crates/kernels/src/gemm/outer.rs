@@ -85,21 +85,26 @@ unsafe fn vector<S: Simd, const MR: usize, const K: usize, const MASKED: bool>(
     }
 }
 
-/// Runs `rows` rows of as many summands as [`SUMMANDS`] has, as many rows as [`tile::shapes`](super::tile::shapes) has for
-/// one vector.
+/// Runs `rows` rows of as many summands as [`SUMMANDS`] has.
 ///
 /// # Safety
 /// The operands are valid as [`Tile`] says, but that its columns are any number.
 #[inline(always)]
-pub(super) unsafe fn run<S: Simd>(s: S, rows: usize, tile: &Tile) {
+pub(super) unsafe fn run<S: Simd>(s: S, rows: usize, tile: &mut Tile) {
     macro_rules! rows {
-        ($($mr:literal)*) => {
-            match (rows, tile.k) {
+        ($rows:expr, $($mr:literal)*) => {
+            match ($rows, tile.k) {
                 $(($mr, 1) => s.call(OuterKernel::<$mr, 1> { tile }),
                 ($mr, 2) => s.call(OuterKernel::<$mr, 2> { tile }),)*
                 (rows, k) => unreachable!("{rows} rows of {k} summands"),
             }
         };
     }
-    rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    let mut left = rows;
+    while left > 0 {
+        let now = left.min(ROWS);
+        rows!(now, 1 2 3 4 5 6 7 8);
+        tile.go_on(Step { rows: now, cols: 0, a: now * tile.a_row, b: 0 });
+        left -= now;
+    }
 }

@@ -203,7 +203,7 @@ impl Product<'_, '_> {
             };
             if self.plan.is_outer() {
                 tile.cols = cols + (count - 1) * tile_cols;
-                outer::run(s, rows, &tile);
+                outer::run(s, rows, &mut tile);
             } else if pack_b == PackB::InTile {
                 turned::run(s, rows, &tile, self.b.col_stride());
             } else if at.ahead && !copies {

@@ -133,6 +133,8 @@ struct Shape {
     far: bool,
     /// Tiles transpose B themselves.
     in_tile: bool,
+    /// Rows of C are written from start to end.
+    outer: bool,
     /// It takes the time to write C.
     short: bool,
     /// It takes the time to read B.
@@ -155,8 +157,7 @@ impl Shape {
         let (tile_rows, vectors) = if in_tile {
             (m.max(1), 1)
         } else if outer {
-            let most = tile::shapes(registers)[0].1;
-            (balanced(m.max(1), if m <= most { most } else { most.min(outer::ROWS) }), 1)
+            (balanced(m.max(1), tile::shapes(registers)[0].1.min(outer::ROWS)), 1)
         } else {
             best_tile(registers, lanes, m, n, k)
         };
@@ -188,11 +189,12 @@ impl Shape {
             passes: size_b >= BLOCK && whole_lines(lanes),
             far: far(m, n, k) && !by_columns,
             in_tile,
+            outer,
             short,
             scanned: b_by_rows && m <= ROWS_FEW && size_b > 2 * BLOCK,
             by_columns,
             long_columns: m >= LONG_COLUMN,
-            pack_a: strided && n > 2 * tile_cols && !by_columns,
+            pack_a: strided && n > 2 * tile_cols && !by_columns && !outer,
             streams: size_a > BLOCK && stays && a_by_rows,
         }
     }
@@ -249,7 +251,7 @@ impl Shape {
     /// Whether tiles ask for what comes next.
     fn fetch(&self, pack_b: PackB) -> bool {
         let long = self.far || (self.streams && self.size_b >= LONG);
-        whole_lines(self.lanes) && !self.in_tile && (long || pack_b == PackB::Ahead)
+        whole_lines(self.lanes) && !self.in_tile && !self.outer && (long || pack_b == PackB::Ahead)
     }
 }
 

@@ -226,7 +226,7 @@ impl<W: Write> Reporter<W> {
         if self.output.json || self.output.quiet || average > 0.95 * most as f64 {
             return Ok(());
         }
-        writeln!(self.out, "threads   {average:.1} of {most} on average: all were no faster")
+        writeln!(self.out, "threads   {average:.1} of {most} on average, as many as paid")
     }
 
     /// Where the time went.

@@ -21,14 +21,15 @@ pub(crate) struct Epoch {
     pub(crate) totals: Totals,
     /// Where the time went, all threads together.
     pub(crate) profile: Profile,
-    /// Steps times the threads that trained them.
-    thread_steps: usize,
+    /// Seconds of training, and of all its threads together.
+    seconds: f64,
+    thread_seconds: f64,
 }
 
 impl Epoch {
-    /// Threads, on average over the steps.
+    /// Threads, on average over the time; 0 if there was none.
     pub(crate) fn threads(&self) -> f64 {
-        self.thread_steps as f64 / self.totals.steps.max(1) as f64
+        if self.seconds > 0.0 { self.thread_seconds / self.seconds } else { 0.0 }
     }
 }
 
@@ -40,7 +41,8 @@ impl DynamicTeam {
 
     /// A team of at most as many threads as the engine has, which it took `making` to make.
     pub(crate) fn searching(engine: Engine, making: Duration) -> Self {
-        let search = Some(Search::new(engine.threads(), making.as_secs_f64()));
+        let most = engine.threads();
+        let search = (most > 1).then(|| Search::new(most, making.as_secs_f64()));
         Self { engine, search }
     }
 
@@ -68,12 +70,13 @@ impl DynamicTeam {
             let (start, before) = (Instant::now(), epoch.totals.steps);
             engine.train(examples, stretch, steps_before, progress, &mut epoch.totals);
             let profile = engine.profile();
-            let steps = epoch.totals.steps - before;
+            let (steps, seconds) = (epoch.totals.steps - before, start.elapsed().as_secs_f64());
             epoch.profile.add(&profile);
-            epoch.thread_steps += steps * engine.threads();
+            epoch.seconds += seconds;
+            epoch.thread_seconds += seconds * engine.threads() as f64;
             rest = later;
             if let Some(search) = &mut self.search {
-                search.observe(&Stretch { steps, seconds: start.elapsed().as_secs_f64(), profile });
+                search.observe(&Stretch { steps, seconds, profile });
                 if search.threads() != self.engine.threads() {
                     let start = Instant::now();
                     self.engine.resize(search.threads(), &examples);

@@ -11,10 +11,10 @@ const STEPS: usize = 8;
 const SECONDS: f64 = 0.01;
 /// The same where nothing is to be decided soon: each stretch starts a pipeline of batches anew.
 const SETTLED: f64 = 0.05;
-/// Fewer threads are tried where those that train do so much more than the fewer could at most, or
-/// less. What they do is an estimate from above: it knows of waiting and of lists that each makes for
-/// itself, and not of shorter products and of what crosses between cores.
-const LEEWAY: f64 = 1.6;
+/// Fewer threads are tried where those that train do less than this part of the work that so many could. What
+/// they do is an estimate from above: it knows of waiting and of lists that each makes for itself, and not of
+/// shorter products and of what crosses between cores.
+const ENOUGH: f64 = 0.8;
 /// Stretches in a row that must say so, and that what is tried is held against the fastest of: one may
 /// have been interrupted.
 const IN_A_ROW: usize = 3;
@@ -88,8 +88,8 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// A search among 1 to `most` threads. To make them a team took `making` seconds, which is about what
-    /// another would take.
+    /// A search among 1 to `most` threads, which are several. To make them a team took `making` seconds,
+    /// about what another would take.
     pub(crate) fn new(most: usize, making: f64) -> Self {
         Self {
             most,
@@ -135,7 +135,7 @@ impl Search {
     pub(crate) fn observe(&mut self, stretch: &Stretch) {
         self.clock += stretch.seconds;
         self.stretch.add(stretch);
-        if self.most == 1 || self.stretch.steps < STEPS {
+        if self.stretch.steps < STEPS {
             return;
         }
         let Some(steps) = &mut self.steps else {
@@ -178,9 +178,8 @@ impl Search {
     }
 
     fn note_whether_fewer_may_do(&mut self, stretch: &Stretch) {
-        let fewer = fewer(self.best);
-        let may_do = stretch.parallelism(self.best) < LEEWAY * fewer as f64;
-        self.may_do = if fewer > 0 && may_do { self.may_do + 1 } else { 0 };
+        let may_do = stretch.parallelism(self.best) < ENOUGH * self.best as f64;
+        self.may_do = if self.best > 1 && may_do { self.may_do + 1 } else { 0 };
     }
 
     /// What to try next: fewer threads where they may do, or more; both in turns. The best if neither.
@@ -259,8 +258,8 @@ mod tests {
         let two: Machine = |threads, _| [(500e-6, 0.0), (290e-6, 0.1)][threads - 1];
         assert_eq!(train(two, 2, 1.0).1, 2);
         assert!(of_best(two, 2, 2, 1.0) > 0.999);
-        let alone: Machine = |_, _| (100e-6, 0.0);
-        assert!(of_best(alone, 1, 1, 1.0) > 0.999);
+        let eight: Machine = |threads, _| (800e-6 / threads as f64, 0.1);
+        assert!(of_best(eight, 8, 8, 1.0) > 0.999);
     }
 
     #[test]
