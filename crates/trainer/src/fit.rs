@@ -15,9 +15,9 @@ pub struct Fit {
     pub shuffle: bool,
     /// Seed of the epochs' orders. (The seed of the weights is given to `Sequential`.)
     pub seed: u64,
-    /// Threads. 0 means as many as pay, up to one a processor: training starts with all of them, and
-    /// where others do not take their part soon enough, tries whether fewer are faster, now and then.
-    /// No result changes by it.
+    /// Threads. 0 means as many as pay, up to one a processor: training starts with all of them,
+    /// and tries fewer now and then where they spend a fifth of their time waiting for each other or
+    /// doing the same. No result changes by it.
     pub threads: usize,
     /// Bytes of features that may be in memory at a time, half of the machine's (or the control
     /// group's) if `None`. A mapped file with more of them is streamed: see [`Fit::streaming`]. Has
