@@ -266,14 +266,16 @@ fn scratch_memory_is_bounded() {
     });
 }
 
+/// What the named shapes' plans are compared by.
+fn brief(plan: &Plan) -> (usize, usize, usize, PackB, bool, bool) {
+    (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
+}
+
 /// The shapes of the reference workloads, on AVX-512: what docs/gemm.md says of them.
 #[test]
 fn the_named_shapes_have_the_documented_plans() {
     let Some(isa) = Isa::by_name("avx512") else { return };
-    let brief = |m, k, n, a_by_rows, b_by_rows| {
-        let plan = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
-        (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
-    };
+    let brief = |m, k, n, a, b| brief(&Plan::new(isa, m, n, k, a, b));
     assert_eq!(brief(32, 784, 128, true, true), (8, 48, 784, PackB::InPlace, false, false));
     assert_eq!(brief(128, 784, 512, true, true), (8, 48, 392, PackB::Ahead, false, false));
     assert_eq!(brief(784, 32, 128, false, true), (6, 64, 32, PackB::InPlace, false, false));
@@ -304,10 +306,7 @@ fn the_named_shapes_have_the_documented_plans() {
 #[test]
 fn the_named_shapes_have_their_plans_on_avx2() {
     let Some(isa) = Isa::by_name("avx2") else { return };
-    let brief = |m, k, n, a_by_rows, b_by_rows| {
-        let plan = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
-        (plan.tile_rows, plan.tile_cols, plan.k_block, plan.pack_b, plan.pack_a, plan.swap)
-    };
+    let brief = |m, k, n, a, b| brief(&Plan::new(isa, m, n, k, a, b));
     assert_eq!(brief(128, 784, 512, true, true), (6, 16, 392, PackB::FirstTile, false, false));
     assert_eq!(brief(784, 128, 512, false, true), (6, 16, 128, PackB::FirstTile, true, false));
     assert_eq!(brief(784, 512, 128, false, true), (6, 16, 64, PackB::FirstTile, false, false));

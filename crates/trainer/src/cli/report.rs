@@ -331,6 +331,16 @@ mod tests {
     }
 
     #[test]
+    fn fewer_threads_than_there_could_be_are_mentioned() {
+        let people = Output { json: false, quiet: false, profile: false };
+        let line = |output, average| text(output, |reporter| reporter.threads(average, 8).unwrap());
+        assert_eq!(line(people, 5.26), "threads   5.3 of 8 on average, as many as paid\n");
+        assert_eq!(line(people, 7.9), "");
+        assert_eq!(line(Output { quiet: true, ..people }, 1.0), "");
+        assert_eq!(line(Output { json: true, ..people }, 1.0), "");
+    }
+
+    #[test]
     fn quiet_is_one_line() {
         let line = text(Output { json: false, quiet: true, profile: false }, |reporter| {
             reporter.epoch(&report(None)).unwrap();
