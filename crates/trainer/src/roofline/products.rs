@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use kernels::gemm::{Epilogue, Gemm, Team};
-use kernels::{Activation, Aligned, Isa, MatMut, MatRef};
+use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef};
 
 /// How the operands of `C = A B` lie in memory; C is always row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,15 +118,17 @@ impl Operands {
     /// Allocates and fills the matrices; C with NaN.
     pub fn new(product: &Product) -> Self {
         let Product { m, k, n, .. } = *product;
-        let mut c = Aligned::zeros(m * n);
+        // As a model's lie in training: a large one on large pages.
+        let arena = &mut Arena::for_bytes((m * k + k * n + m * n) * size_of::<f32>());
+        let mut filled = |len, seed| {
+            let mut numbers = arena.zeros(len);
+            fill(&mut numbers, seed);
+            numbers
+        };
+        let (a, b, bias) = (filled(m * k, 1), filled(k * n, 2), filled(n, 3));
+        let mut c = arena.zeros(m * n);
         c.fill(f32::NAN);
-        Self {
-            product: product.clone(),
-            a: random(m * k, 1),
-            b: random(k * n, 2),
-            c,
-            bias: random(n, 3),
-        }
+        Self { product: product.clone(), a, b, c, bias }
     }
 
     /// A as a view.
@@ -182,13 +184,17 @@ impl Operands {
 /// `len` numbers between -1 and 1, none of them 0, from a linear congruential generator.
 pub fn random(len: usize, seed: u32) -> Aligned {
     let mut numbers = Aligned::zeros(len);
+    fill(&mut numbers, seed);
+    numbers
+}
+
+fn fill(numbers: &mut [f32], seed: u32) {
     let mut state = seed;
     for number in numbers.iter_mut() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         // Odd multiples of 2^-23.
         *number = ((state >> 9) as i32 * 2 + 1 - (1 << 23)) as f32 / (1 << 23) as f32;
     }
-    numbers
 }
 
 #[cfg(test)]
