@@ -7,5 +7,6 @@ pub mod interruptions;
 pub mod models;
 pub mod peers;
 pub mod record;
+pub mod rounds;
 pub mod shapes;
 pub mod triad;

@@ -6,25 +6,14 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use benches::compare::{Outcome, Round, table};
-use benches::peers::{Contender, assert_equal_results, set_matrixmultiply_threads};
-use benches::{grid, interruptions, record, shapes};
+use benches::compare::{Outcome, table};
+use benches::peers::set_matrixmultiply_threads;
+use benches::{grid, interruptions, record, rounds, shapes};
 use clap::Parser;
-use kernels::{Isa, peak};
-use trainer::roofline::{Layout, Machine, Operands, Product, time_team};
-
-/// What a sample is to take at least; of a team, longer than the system takes to give each thread
-/// a processor of its own.
-fn sample(threads: usize) -> Duration {
-    Duration::from_millis(if threads == 1 { 1 } else { 4 })
-}
-
-/// Rounds of a product that takes longer than this are a quarter as many.
-const LONG: Duration = Duration::from_millis(20);
+use trainer::roofline::{Machine, Product};
 
 /// Compare matrix products with matrixmultiply, gemm and faer, interleaved, and write a table.
 #[derive(Debug, Parser)]
@@ -138,82 +127,17 @@ fn measure(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
         arguments.filter,
         all.iter().map(|product| &*product.name).collect::<Vec<_>>().join(", ")
     );
-    let outcome = |product: &Product| {
-        eprintln!("{} on {threads}", product.name);
-        let mut outcome = Outcome::new(product, layers.contains(product), threads);
-        outcome.rounds = rounds(product, threads, arguments.rounds);
-        outcome
-    };
-    Ok(wanted.into_iter().map(outcome).collect())
-}
-
-fn rounds(product: &Product, threads: usize, rounds: usize) -> Vec<Round> {
-    assert_equal_results(product, threads);
-    let mut operands = Operands::new(product);
-    // Each contender repeats its product until a sample is long enough.
-    let mut repetitions = [1; 4];
-    let mut slowest = Duration::ZERO;
-    for (contender, repetitions) in Contender::ALL.into_iter().zip(&mut repetitions) {
-        let mut time = contender.time(&mut operands, threads, 1);
-        slowest = slowest.max(time);
-        while time < sample(threads) && *repetitions < 1 << 20 {
-            *repetitions *= 2;
-            time = contender.time(&mut operands, threads, *repetitions);
-        }
+    // Wide shapes are too many and too large to be in memory together.
+    let together = if arguments.wide { 1 } else { wanted.len() };
+    let mut outcomes = Vec::new();
+    for shapes in wanted.chunks(together) {
+        let names: Vec<&str> = shapes.iter().map(|product| &*product.name).collect();
+        eprintln!("{} on {threads}", names.join(", "));
+        let rounds = rounds::measure(shapes, threads, arguments.rounds);
+        outcomes.extend(shapes.iter().zip(rounds).map(|(product, rounds)| Outcome {
+            rounds,
+            ..Outcome::new(product, layers.contains(product), threads)
+        }));
     }
-    let rounds = if slowest > LONG { rounds.div_ceil(4) } else { rounds };
-    (0..rounds)
-        .map(|round| {
-            let (mut seconds, mut rate, mut near) = ([0.0; 4], 0.0, 0.0);
-            for turn in 0..seconds.len() {
-                let index = (round + turn) % seconds.len();
-                let repetitions = repetitions[index];
-                let time = Contender::ALL[index].time(&mut operands, threads, repetitions);
-                seconds[index] = time.as_secs_f64() / repetitions as f64;
-                if Contender::ALL[index] == Contender::Ours {
-                    rate = peak_rate(threads);
-                    near = near_rate(threads);
-                }
-            }
-            let alone = if threads > 1 {
-                let time = Contender::Ours.time(&mut operands, 1, repetitions[0]);
-                time.as_secs_f64() / repetitions[0] as f64
-            } else {
-                seconds[0]
-            };
-            let (peak, near) = (product.flops() / rate, product.flops() / near);
-            Round { seconds, peak, near, alone }
-        })
-        .collect()
-}
-
-/// Multiply-adds a second from registers, on all threads, in a sample of a fraction of a millisecond
-/// right after a product of ours, which still runs at the product's clock: left to its registers alone,
-/// a processor raises it within a millisecond, by up to a fifth.
-fn peak_rate(threads: usize) -> f64 {
-    const ROUNDS: usize = 10_000;
-    const REPETITIONS: usize = 10;
-    let isa = Isa::best();
-    let work = || {
-        peak::multiply_adds(isa, ROUNDS);
-    };
-    let time = time_team(&mut vec![work; threads], REPETITIONS);
-    (threads * REPETITIONS) as f64 * peak::multiply_adds(isa, ROUNDS) / time.as_secs_f64()
-}
-
-/// Floating-point operations a second of a single tile whose operands stay in the first-level cache, on
-/// all threads, measured likewise: what is left of the peak to a program that loads its operands, where
-/// another one may have half of the same core.
-fn near_rate(threads: usize) -> f64 {
-    const REPETITIONS: usize = 100;
-    let (name, layout) = (String::from("near"), Layout::Plain);
-    let product = Product { name, m: 8, k: 192, n: 48, layout };
-    let mut operands = vec![Operands::new(&product); threads];
-    let mut team: Vec<_> = operands
-        .iter_mut()
-        .flat_map(|operands| operands.team(Isa::best(), 1, None))
-        .map(|mut work| move || (0..REPETITIONS).for_each(|_| work()))
-        .collect();
-    let time = time_team(&mut team, 1);
-    (threads * REPETITIONS) as f64 * product.flops() / time.as_secs_f64()
+    Ok(outcomes)
 }
