@@ -99,14 +99,15 @@ pub(crate) fn network(
 /// Settings of the optimizer.
 pub(crate) fn optimizer(optimizer: Optimizer) -> Result<(), Error> {
     let positive = |name: &str, x: f64| {
-        if x > 0.0 && x.is_finite() && x as f32 > 0.0 {
+        // As the kernels have it.
+        if x as f32 > 0.0 && (x as f32).is_finite() {
             Ok(())
         } else {
             invalid(format!("{name} {x}: a positive number is needed, such as 0.001"))
         }
     };
     let fraction = |name: &str, x: f64| {
-        if (0.0..1.0).contains(&x) {
+        if (0.0..1.0).contains(&x) && (x as f32) < 1.0 {
             Ok(())
         } else {
             invalid(format!("{name} {x}: a number from 0 to below 1 is needed"))
@@ -139,4 +140,24 @@ pub(crate) fn settings(fit: &Fit) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_f32_cannot_hold_are_refused() {
+        let adam = |learning_rate, beta_1, epsilon| {
+            optimizer(Optimizer::Adam { learning_rate, beta_1, beta_2: 0.999, epsilon })
+        };
+        assert!(adam(0.001, 0.9, 1e-7).is_ok());
+        for (result, name) in [
+            (adam(1e39, 0.9, 1e-7), "learning rate"),
+            (adam(0.001, 0.999_999_99, 1e-7), "beta_1"),
+            (adam(0.001, 0.9, 1e-60), "epsilon"),
+        ] {
+            assert!(result.unwrap_err().to_string().starts_with(name));
+        }
+    }
 }

@@ -23,6 +23,9 @@ pub enum Error {
         /// an epoch, which no loss has seen.
         loss: f32,
     },
+    /// Threads that the system did not start.
+    #[error("{0}")]
+    Threads(String),
     /// A file that could not be read or written, or does not hold what it should.
     #[error("{0}")]
     File(String),

@@ -316,5 +316,5 @@ fn team(threads: usize) -> Result<rayon::ThreadPool, Error> {
         .num_threads(threads)
         .thread_name(|index| format!("trainer {index}"))
         .build()
-        .map_err(|error| Error::Invalid(format!("{threads} threads could not be started: {error}")))
+        .map_err(|error| Error::Threads(format!("{threads} threads could not be started: {error}")))
 }

@@ -32,7 +32,8 @@ impl Model {
     /// `path` holds either what it held before or the whole model.
     ///
     /// # Errors
-    /// [`Error::File`] if the file cannot be written, [`Error::Invalid`] if a weight is not finite.
+    /// [`Error::File`] if the file cannot be written, [`Error::Invalid`] if a weight is not finite or a
+    /// class name has control characters.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let bytes = self.to_safetensors()?;
         dataset::write_atomically(path, |file| file.write_all(&bytes))
@@ -49,8 +50,13 @@ impl Model {
     }
 
     fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
-        let description = serde_json::to_string(&Description::of(self))
+        let description = Description::of(self);
+        let text = serde_json::to_string(&description)
             .map_err(|e| Error::Invalid(format!("the model cannot be described: {e}")))?;
+        // What is written is what can be read.
+        description.check().map_err(|problem| {
+            Error::Invalid(format!("the model {problem}, which no model file may have"))
+        })?;
         let parameters = self.parameters();
         if let Some(bad) = parameters.values().iter().find(|value| !value.is_finite()) {
             return Err(Error::Invalid(format!("a weight is {bad}: the model is not saved")));
@@ -72,7 +78,7 @@ impl Model {
             }
         }
         // One entry alone: the map's order, and with two the file's bytes, would vary.
-        let metadata = HashMap::from([(KEY.to_owned(), description)]);
+        let metadata = HashMap::from([(KEY.to_owned(), text)]);
         safetensors::serialize(tensors, Some(metadata))
             .map_err(|e| Error::Invalid(format!("the model cannot be serialized: {e}")))
     }
@@ -111,7 +117,7 @@ fn parse(file: &mut impl Read, length: u64) -> Result<Model, String> {
     let mut bytes = vec![0; PREFIX];
     file.read_exact(&mut bytes).map_err(|_| damaged())?;
     let header = u64::from_le_bytes(bytes[..].try_into().expect("the prefix has eight bytes"));
-    if header > MAX_HEADER || header > length - PREFIX as u64 {
+    if header > MAX_HEADER || header > length.saturating_sub(PREFIX as u64) {
         return Err(damaged());
     }
     let header_end = PREFIX + header as usize;

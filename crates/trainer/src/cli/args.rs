@@ -29,7 +29,7 @@ pub enum Command {
     Predict(PredictArgs),
     /// Show the layers of a saved model
     Summary(SummaryArgs),
-    /// Look at data sets
+    /// Get, inspect, convert, split and draw data sets
     #[command(subcommand)]
     Data(DataCommand),
     /// Measure the machine's peaks, and how close to them each kernel runs
@@ -80,7 +80,8 @@ pub struct DataArgs {
     #[arg(long, value_name = "FRACTION", default_value = "0.2", value_parser = values::holdout)]
     #[arg(allow_hyphen_values = true, help_heading = "Reading your own data")]
     pub holdout: f64,
-    /// Text file with a class name on each line (for folders of images: the folders' names)
+    /// Text file with a class name on each line, from class 0 on (for folders of images: the
+    /// folders' names)
     #[arg(long, value_name = "FILE", help_heading = "Reading your own data")]
     pub class_names: Option<PathBuf>,
     /// Turn colour images grey
@@ -140,12 +141,13 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value = "0", value_parser = values::seed)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub seed: u64,
-    /// Threads [default: as many as pay, up to one a processor]
+    /// Threads to train and test on [default: as many as pay, up to one a processor]
     #[arg(long, value_name = "N", value_parser = values::threads)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub threads: Option<usize>,
     /// Memory for the data, such as 2GiB or 500MiB: larger files are read in blocks as they are
-    /// trained on [default: half of what there is]
+    /// trained on [default: half of what there is, on Linux;
+    /// elsewhere no limit]
     #[arg(long, value_name = "SIZE", value_parser = values::memory, help_heading = "Training")]
     #[arg(allow_hyphen_values = true)]
     pub memory: Option<u64>,
@@ -153,15 +155,16 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FRACTION", value_parser = values::accuracy)]
     #[arg(allow_hyphen_values = true, help_heading = "Training")]
     pub until_accuracy: Option<f64>,
-    /// Train this many models, from seeds 0, 1, ... after --seed, and print the spread
+    /// Train this many models, from --seed and the seeds after it, and print the spread
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
-    #[arg(allow_hyphen_values = true, conflicts_with_all = ["save", "profile"])]
+    #[arg(allow_hyphen_values = true, conflicts_with_all = ["save", "profile", "until_accuracy"])]
     #[arg(help_heading = "Training")]
     pub repeat_seeds: Option<usize>,
     /// Write the trained model to this file (safetensors)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub save: Option<PathBuf>,
-    /// Print one JSON object an epoch and one for the result (its seconds: the whole run)
+    /// Print JSON objects, a line each: one an epoch, one for --until-accuracy, one for the result
+    /// (its seconds: the whole run); with --repeat-seeds one a seed
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// Print the result alone
@@ -185,12 +188,15 @@ pub struct EvaluateArgs {
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["index", "image"]))]
+#[command(
+    override_usage = "trainer predict <MODEL> [DATA] <--index <N>...|--image <FILE>> [OPTIONS]"
+)]
 pub struct PredictArgs {
     /// Model file
     pub model: PathBuf,
     #[command(flatten)]
     pub data: DataArgs,
-    /// Numbers of test images, from 0
+    /// Numbers of test images, from 0 (after MODEL and DATA)
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
     #[arg(value_parser = values::image_number, allow_negative_numbers = true)]
     pub index: Vec<usize>,
@@ -219,7 +225,8 @@ pub struct GetArgs {
     /// mnist, fashion-mnist, kmnist, emnist-balanced, emnist-letters, emnist-digits, qmnist
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
-    /// Folder to put each set into, under its name [default: ~/.cache/flatiron]
+    /// Folder to put each set into, under its name [default: $XDG_CACHE_HOME/flatiron, else
+    /// ~/.cache/flatiron]
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
     /// Folder that was given to torchvision as root, to copy from

@@ -1,6 +1,6 @@
 //! `trainer data convert`, `trainer data split` and `trainer data generate`: data sets written.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,7 +10,7 @@ use dataset::glyphs;
 use trainer::format::grouped;
 
 use super::args::{ConvertArgs, GenerateArgs, SplitArgs};
-use super::data;
+use super::{data, pipe};
 
 pub fn run(args: ConvertArgs) -> Result<()> {
     let set = data::open(&args.data)?;
@@ -25,7 +25,7 @@ pub fn split(args: SplitArgs) -> Result<()> {
 pub fn generate(args: GenerateArgs) -> Result<()> {
     glyphs::write_many(&args.out, args.train.into(), args.test.into(), args.seed)?;
     writeln!(
-        io::stdout(),
+        pipe::stdout(),
         "synthetic digits in {}: {} training, {} test examples",
         args.out.display(),
         grouped(args.train.into()),
@@ -37,7 +37,7 @@ pub fn generate(args: GenerateArgs) -> Result<()> {
 fn write(set: &Dataset, format: Format, out: &Path) -> Result<()> {
     formats::write(set, format, out)?;
     writeln!(
-        io::stdout(),
+        pipe::stdout(),
         "{} as {format} in {}: {} training, {} test examples",
         set.title(),
         out.display(),

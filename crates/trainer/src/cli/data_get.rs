@@ -14,13 +14,14 @@ use trainer::format::bytes;
 
 use super::args::GetArgs;
 use super::note;
+use super::pipe::{self, Pipe};
 
 pub fn run(args: GetArgs) -> Result<()> {
     // A slip in the last name is said before the first download.
     let sources: Vec<Source> =
         args.names.iter().map(|name| fetch::source(name)).collect::<Result<_, _>>()?;
     for source in &sources {
-        get(source, &args, &mut io::stdout().lock())?;
+        get(source, &args, &mut pipe::stdout())?;
     }
     Ok(())
 }
@@ -77,7 +78,7 @@ pub fn download(name: &str, data_dir: Option<PathBuf>) -> Result<()> {
         offline: false,
         quiet: false,
     };
-    get(&source, &args, &mut io::stderr().lock())
+    get(&source, &args, &mut Pipe::beside(io::stderr()))
 }
 
 /// What is here already.

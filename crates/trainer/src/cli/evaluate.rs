@@ -1,6 +1,6 @@
 //! `trainer evaluate`: a saved model on a test set.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -9,7 +9,7 @@ use trainer::Model;
 use trainer::format::grouped;
 
 use super::args::EvaluateArgs;
-use super::{data, note_debug_build};
+use super::{data, note_debug_build, pipe};
 
 #[derive(Serialize)]
 struct Line {
@@ -29,11 +29,10 @@ pub fn run(args: EvaluateArgs) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     set.check_unchanged()?;
     let examples = set.test.len();
-    let mut out = io::stdout().lock();
+    let mut out = pipe::stdout();
     if args.json {
         let line = Line { test_loss: test.loss, test_accuracy: test.accuracy, examples, seconds };
-        serde_json::to_writer(&mut out, &line)?;
-        writeln!(out)?;
+        pipe::json_line(&mut out, &line)?;
     } else {
         writeln!(
             out,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use super::pipe::ReaderGone;
 use super::terminal;
 
 /// The command line asked for something that cannot be.
@@ -24,7 +25,7 @@ const USAGE: u8 = 2;
 /// Says what went wrong, and gives the exit code: 2 for usage, 1 for the rest, 0 where the reader
 /// of our output has gone away.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
+    if has_no_reader(error) {
         return ExitCode::SUCCESS;
     }
     let mut stderr = io::stderr().lock();
@@ -44,11 +45,13 @@ fn is_usage(error: &anyhow::Error) -> bool {
     })
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+/// Whether standard output was closed: another pipe that breaks is an error.
+fn has_no_reader(error: &anyhow::Error) -> bool {
+    let inner = |cause: &(dyn std::error::Error + 'static)| {
+        let error = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        error.is_some_and(|error| error.is::<ReaderGone>())
+    };
+    error.chain().any(inner)
 }
 
 #[cfg(test)]
@@ -62,7 +65,9 @@ mod tests {
         assert!(!is_usage(&trainer::Error::File(String::new()).into()));
         let unknown = dataset::Dataset::find("mnsit", &dataset::Search::default()).unwrap_err();
         assert!(is_usage(&unknown.into()));
+        let gone = anyhow::Error::from(io::Error::other(ReaderGone));
+        assert!(has_no_reader(&gone.context("while writing")));
         let broken = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert!(is_broken_pipe(&broken.context("while writing")));
+        assert!(!has_no_reader(&broken));
     }
 }

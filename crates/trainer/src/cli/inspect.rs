@@ -7,14 +7,14 @@ use dataset::{Dataset, Inspection, Part, PartStatistics, Verdict};
 use trainer::format::{grouped, tuple};
 
 use super::args::InspectArgs;
-use super::data;
+use super::{data, pipe};
 
 /// Labels shown from the start of each part.
 const FIRST_LABELS: usize = 10;
 
 pub fn run(args: InspectArgs) -> Result<()> {
     let set = data::open(&args.data)?;
-    let mut out = io::stdout().lock();
+    let mut out = pipe::stdout();
     write(&mut out, &set)?;
     let statistics = set.inspect();
     set.check_unchanged()?;
@@ -25,7 +25,7 @@ pub fn run(args: InspectArgs) -> Result<()> {
 /// `trainer data verify`: hashes of everything.
 pub fn verify(args: InspectArgs) -> Result<()> {
     let set = data::open(&args.data)?;
-    let mut out = io::stdout().lock();
+    let mut out = pipe::stdout();
     let mut wrong = Vec::new();
     let arrays = set.verify();
     set.check_unchanged()?;

@@ -1,17 +1,18 @@
 //! `trainer data list`: what is known, what is here, where, and how large.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use dataset::Search;
 use trainer::format::bytes;
 
 use super::args::ListArgs;
+use super::pipe;
 
 pub fn run(args: ListArgs) -> Result<()> {
     let search = Search::from_env(args.data_dir);
     let listed = dataset::list(&search)?;
-    let mut out = io::stdout().lock();
+    let mut out = pipe::stdout();
     let width = listed.iter().map(|set| set.name.chars().count()).max().unwrap_or(0);
     for set in &listed {
         let place = match &set.found {

@@ -9,6 +9,7 @@ mod evaluate;
 mod failure;
 mod inspect;
 mod list;
+mod pipe;
 mod predict;
 mod profile;
 mod progress;
@@ -70,7 +71,7 @@ fn execute(command: Command, started: Instant) -> Result<()> {
         Command::Predict(args) => predict::run(args),
         Command::Summary(args) => {
             let model = Model::load(&args.model)?;
-            writeln!(std::io::stdout(), "{}", model.summary())?;
+            writeln!(pipe::stdout(), "{}", model.summary())?;
             Ok(())
         }
         Command::Roofline(args) => roofline::run(args),

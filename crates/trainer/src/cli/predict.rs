@@ -1,6 +1,6 @@
 //! `trainer predict`: test images, or a picture in a file, with their probabilities.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -13,7 +13,7 @@ use trainer::plot::{Prediction, Verdict, svg, terminal as blocks};
 
 use super::args::PredictArgs;
 use super::failure::UsageError;
-use super::{data, note, note_debug_build, terminal};
+use super::{data, note, note_debug_build, pipe, terminal};
 
 /// An example by the name it goes by in the output.
 struct Named {
@@ -51,7 +51,14 @@ pub fn run(args: PredictArgs) -> Result<()> {
             predictions
         }
     };
-    let mut out = io::stdout().lock();
+    // What is to stay first: the reader of the rest may go away.
+    if let Some(path) = &args.plot {
+        let predictions: Vec<_> =
+            predictions.iter().map(|named| named.prediction.clone()).collect();
+        let drawing = svg::draw(&predictions);
+        dataset::write_atomically(path, |file| file.write_all(drawing.as_bytes()))?;
+    }
+    let mut out = pipe::stdout();
     for (i, named) in predictions.iter().enumerate() {
         if args.json {
             json(&mut out, named)?;
@@ -68,13 +75,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
             table(&mut out, named)?;
         }
     }
-    if let Some(path) = &args.plot {
-        let predictions: Vec<_> = predictions.into_iter().map(|named| named.prediction).collect();
-        let drawing = svg::draw(&predictions);
-        dataset::write_atomically(path, |file| file.write_all(drawing.as_bytes()))?;
-        if !args.json {
-            writeln!(out, "\nplot written to {}", path.display())?;
-        }
+    if let Some(path) = args.plot.filter(|_| !args.json) {
+        writeln!(out, "\nplot written to {}", path.display())?;
     }
     Ok(())
 }
@@ -174,7 +176,7 @@ fn table(out: &mut impl Write, named: &Named) -> io::Result<()> {
     Ok(())
 }
 
-fn json(out: &mut impl Write, named: &Named) -> Result<()> {
+fn json(out: &mut impl Write, named: &Named) -> io::Result<()> {
     let prediction = &named.prediction;
     let predicted = prediction.predicted();
     let line = Line {
@@ -186,6 +188,5 @@ fn json(out: &mut impl Write, named: &Named) -> Result<()> {
         label: prediction.label(),
         probabilities: prediction.probabilities(),
     };
-    serde_json::to_writer(&mut *out, &line)?;
-    Ok(writeln!(out)?)
+    pipe::json_line(out, &line)
 }

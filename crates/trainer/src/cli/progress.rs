@@ -25,8 +25,8 @@ pub struct Extent {
 impl Extent {
     /// Examples done after `step` steps of `epoch` (from 1).
     fn done(self, epoch: usize, step: usize) -> u64 {
-        let before = epoch.saturating_sub(1) * self.examples;
-        (before + (step.saturating_mul(self.batch_size)).min(self.examples)) as u64
+        let before = epoch.saturating_sub(1).saturating_mul(self.examples);
+        before.saturating_add(step.saturating_mul(self.batch_size).min(self.examples)) as u64
     }
 }
 

@@ -1,7 +1,6 @@
 //! `--repeat-seeds`: many models, and how far they lie apart.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -9,6 +8,7 @@ use anyhow::Result;
 use dataset::Dataset;
 use serde::Serialize;
 
+use super::pipe;
 use super::settings::TrainSettings;
 
 /// Up to this many parameters a model and its optimizer's state fit a core's own cache well enough
@@ -28,57 +28,63 @@ struct SeedResult {
 pub fn run(settings: &TrainSettings, set: &Dataset, seeds: usize) -> Result<()> {
     let parameters = settings.model_for(set)?.parameters().values().len();
     let threads = settings.fit.most_threads();
-    let side_by_side = if parameters <= SMALL { threads.min(seeds) } else { 1 };
+    // Each model that is streamed wants the whole of --memory.
+    let streams = settings.fit.streaming(&set.train.examples()).is_some();
+    let alone = parameters > SMALL || streams;
+    let side_by_side = if alone { 1 } else { threads.min(seeds) };
     // One model at a time may have as many threads as pay; side by side, each has its part.
     let team = if side_by_side == 1 { settings.fit.threads } else { threads / side_by_side };
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..side_by_side)
-            .map(|_| {
-                scope.spawn(|| -> Result<()> {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        if index >= seeds {
-                            return Ok(());
-                        }
-                        let seed = settings.fit.seed.wrapping_add(index as u64);
-                        let result = train(settings, set, seed, team)?;
-                        if !settings.output.quiet && !settings.output.json {
-                            writeln!(
-                                io::stderr(),
-                                "seed {seed}: test accuracy {:.4}, {:.3} s training",
-                                result.test_accuracy,
-                                result.training_seconds
-                            )?;
-                        }
-                        results.lock().expect("no thread panicked").push(result);
-                    }
-                })
-            })
-            .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("a panic is a bug"))
-    })?;
-    let mut results = results.into_inner().expect("no thread panicked");
-    results.sort_by_key(|result| result.seed.wrapping_sub(settings.fit.seed));
-    set.check_unchanged()?;
-    let mut out = io::stdout().lock();
-    if settings.output.json {
-        for result in &results {
-            serde_json::to_writer(&mut out, result)?;
-            writeln!(out)?;
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= seeds {
+                return (results, Ok(()));
+            }
+            let seed = settings.fit.seed.wrapping_add(index as u64);
+            match train(settings, set, seed, team) {
+                Ok(result) => results.push(result),
+                Err(error) => {
+                    // The others stop after the models that they are training.
+                    next.store(seeds, Ordering::Relaxed);
+                    let sentence = format!("seed {seed}: {error}");
+                    return (results, Err(error.context(sentence)));
+                }
+            }
         }
-        return Ok(());
+    };
+    let ends: Vec<(Vec<SeedResult>, Result<()>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..side_by_side).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("a panic is a bug")).collect()
+    });
+    let (results, ends): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
+    let mut results = results.concat();
+    results.sort_by_key(|result| result.seed.wrapping_sub(settings.fit.seed));
+    // What was trained before one failed is worth a table.
+    if !results.is_empty() {
+        set.check_unchanged()?;
+        write(settings, &results, side_by_side)?;
     }
+    ends.into_iter().collect()
+}
+
+fn write(settings: &TrainSettings, results: &[SeedResult], side_by_side: usize) -> Result<()> {
+    let mut out = pipe::stdout();
+    if settings.output.json {
+        return Ok(results.iter().try_for_each(|result| pipe::json_line(&mut out, result))?);
+    }
+    let (seeds, threads) = (results.len(), settings.fit.most_threads());
     writeln!(out, "{seeds} seeds, {side_by_side} side by side on {threads} threads\n")?;
     writeln!(out, "{:<18}{:>10}{:>10}{:>10}{:>10}", "", "mean", "std", "min", "max")?;
-    let mut row = |name: &str, values: Vec<f64>| {
-        let Spread { mean, deviation, min, max } = spread(&values);
+    let mut row = |name: &str, value: fn(&SeedResult) -> f64| {
+        let Spread { mean, deviation, min, max } =
+            spread(&results.iter().map(value).collect::<Vec<_>>());
         writeln!(out, "{name:<18}{mean:>10.4}{deviation:>10.4}{min:>10.4}{max:>10.4}")
     };
-    row("test accuracy", results.iter().map(|result| result.test_accuracy).collect())?;
-    row("test loss", results.iter().map(|result| result.test_loss).collect())?;
-    row("training seconds", results.iter().map(|result| result.training_seconds).collect())?;
+    row("test accuracy", |result| result.test_accuracy)?;
+    row("test loss", |result| result.test_loss)?;
+    row("training seconds", |result| result.training_seconds)?;
     Ok(())
 }
 
@@ -87,12 +93,21 @@ fn train(settings: &TrainSettings, set: &Dataset, seed: u64, threads: usize) -> 
     let mut model = settings.model_for(set)?;
     let history = model.fit(set.train.examples(), &settings.fit)?;
     let test = model.evaluate(set.test.examples())?;
-    Ok(SeedResult {
+    let result = SeedResult {
         seed,
         test_loss: test.loss,
         test_accuracy: test.accuracy,
         training_seconds: history.epochs.iter().map(|epoch| epoch.time.as_secs_f64()).sum(),
-    })
+    };
+    if !settings.output.quiet && !settings.output.json {
+        let SeedResult { test_accuracy, training_seconds, .. } = result;
+        // A line that cannot be shown stops nothing.
+        let _ = writeln!(
+            io::stderr(),
+            "seed {seed}: test accuracy {test_accuracy:.4}, {training_seconds:.3} s training"
+        );
+    }
+    Ok(result)
 }
 
 #[derive(Debug, PartialEq)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 use trainer::format::{bytes, grouped, tuple};
 use trainer::{EpochReport, Evaluation, History, Model, Optimizer, Streaming};
 
-use super::profile;
 use super::settings::{Output, TrainSettings};
+use super::{pipe, profile};
 
 /// The result of a training run.
 #[derive(Serialize)]
@@ -243,8 +243,7 @@ impl<W: Write> Reporter<W> {
     }
 
     fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
-        writeln!(self.out)
+        pipe::json_line(&mut self.out, line)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `trainer roofline`: the machine's peaks, and how close each kernel comes to what bounds it.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use trainer::roofline::{
 
 use super::args::RooflineArgs;
 use super::failure::UsageError;
+use super::pipe;
 
 /// Columns of the widest kernel's name and shape.
 const NAME: usize = 46;
@@ -34,12 +35,11 @@ pub fn run(args: RooflineArgs) -> Result<()> {
     let measure = |threads: &usize| Peaks::measure(&machine, *threads, Effort::USUAL);
     let peaks: Vec<Peaks> = teams.iter().map(measure).collect();
     let kernels = rows(&machine, &peaks, &args.kernel, Effort::USUAL);
-    let mut out = io::stdout().lock();
+    let mut out = pipe::stdout();
     if args.json {
         let kernels = kernels.collect();
-        serde_json::to_writer(&mut out, &Report { machine: &machine, peaks: &peaks, kernels })?;
-        writeln!(out)?;
-        return Ok(());
+        let report = Report { machine: &machine, peaks: &peaks, kernels };
+        return Ok(pipe::json_line(&mut out, &report)?);
     }
     writeln!(out, "{}\n{}", heading(&machine), table_of_peaks(&peaks))?;
     writeln!(out, "{}", table_heading(&teams))?;

@@ -4,10 +4,11 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use trainer::Progress;
 
 use super::args::TrainArgs;
+use super::pipe::{self, Pipe};
 use super::progress::{self, Extent};
 use super::report::{Reporter, RunResult};
 use super::settings::TrainSettings;
@@ -19,6 +20,12 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         // Now, so that no training is lost for want of a place to put it.
         dataset::check_destination(path)?;
     }
+    if settings.fit.threads > 0 {
+        // The test runs on these as well; the first who needs any would start one a processor.
+        let threads = settings.fit.threads;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build_global().map_err(|e| anyhow!("{threads} threads could not be started: {e}"))?;
+    }
     let set = data::open(&settings.data)?;
     let parts = settings.split(set.train.len())?;
     if let Some(seeds) = settings.repeat_seeds {
@@ -27,7 +34,9 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
     }
     let mut model = settings.model_for(&set)?;
     note_debug_build();
-    let mut reporter = Reporter::new(io::stdout(), settings.output, settings.fit.epochs);
+    // A model that is to be saved is worth training though nobody reads what is said of it.
+    let out = if settings.save.is_some() { Pipe::beside(io::stdout()) } else { pipe::stdout() };
+    let mut reporter = Reporter::new(out, settings.output, settings.fit.epochs);
     reporter.start(&settings, &set, &model, parts)?;
 
     let extent = Extent {
@@ -60,6 +69,10 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         })
     })?;
     stopped?;
+    if let Some(path) = &settings.save {
+        // Before all that may fail from here on.
+        model.save(path)?;
+    }
 
     let test = model.evaluate(set.test.examples())?;
     set.check_unchanged()?;
@@ -81,7 +94,6 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
         reporter.profile(&model, &history)?;
     }
     if let Some(path) = &settings.save {
-        model.save(path)?;
         reporter.saved(path)?;
     }
     Ok(())

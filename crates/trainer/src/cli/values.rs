@@ -76,7 +76,7 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
 /// A fraction of the last update.
 pub fn momentum(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(momentum) if (0.0..1.0).contains(&momentum) => Ok(momentum),
+        Ok(momentum) if (0.0..1.0).contains(&momentum) && (momentum as f32) < 1.0 => Ok(momentum),
         _ => Err("expected a number from 0 up to, but not including, 1, such as 0.9".to_owned()),
     }
 }

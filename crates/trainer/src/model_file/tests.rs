@@ -67,6 +67,27 @@ fn what_is_saved_comes_back() {
 }
 
 #[test]
+fn a_rate_keeps_its_last_bit() {
+    // Ten to the power of -2.6: a parser that rounds twice has a neighbour of it.
+    let optimizer = Optimizer::sgd().with_learning_rate(0.002_511_886_431_509_579_4);
+    let stack = Sequential::new([6]).layer(Dense::new(3, Activation::Softmax));
+    let model = stack.compile(optimizer, Loss::SparseCategoricalCrossentropy).unwrap();
+    let bytes = model.to_safetensors().unwrap();
+    let back = parse(&mut &*bytes, bytes.len() as u64).unwrap();
+    assert_eq!(back.optimizer(), model.optimizer());
+}
+
+#[test]
+fn what_could_not_be_loaded_is_not_saved() {
+    let mut model = small_model();
+    model.set_class_names(["0\that", "coat", "boot"].map(str::to_owned).to_vec());
+    let folder = tempfile::tempdir().unwrap();
+    let error = model.save(&folder.path().join("model")).unwrap_err().to_string();
+    assert!(error.contains(r#"a class name with control characters, "0\that""#), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn other_readers_find_keras_shapes() {
     let bytes = small_model().to_safetensors().unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();

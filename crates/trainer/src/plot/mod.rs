@@ -54,11 +54,12 @@ impl Prediction {
         Self { image, probabilities, class_names, label }
     }
 
-    /// The most probable class; the first of them if several are.
+    /// The most probable class; the first of them if several are, or none is a number.
     pub fn predicted(&self) -> usize {
         let mut best = 0;
         for (class, &probability) in self.probabilities.iter().enumerate() {
-            if probability > self.probabilities[best] {
+            let most = self.probabilities[best];
+            if probability > most || most.is_nan() && !probability.is_nan() {
                 best = class;
             }
         }
@@ -95,7 +96,9 @@ impl Prediction {
     pub fn verdict(&self) -> Verdict {
         match self.label {
             None => Verdict::Unknown,
-            Some(label) if label == self.predicted() => Verdict::Right,
+            Some(label) if label == self.predicted() && !self.probabilities[label].is_nan() => {
+                Verdict::Right
+            }
             Some(_) => Verdict::Wrong,
         }
     }
@@ -183,6 +186,9 @@ mod tests {
             |outputs: &[f32]| Prediction::new(outputs.to_vec(), &[], None, None).predicted();
         assert_eq!(predicted(&[0.25, 0.375, 0.375]), 1);
         assert_eq!(predicted(&[0.0, f32::NAN, 0.5]), 2);
+        assert_eq!(predicted(&[f32::NAN, 0.0, 0.5]), 2);
+        let overflowed = Prediction::new(vec![f32::NAN; 2], &[], None, Some(0));
+        assert_eq!((overflowed.predicted(), overflowed.verdict()), (0, Verdict::Wrong));
     }
 
     #[test]

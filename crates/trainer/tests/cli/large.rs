@@ -38,7 +38,8 @@ fn more_than_the_memory_is_trained_on_in_blocks_and_said_so() {
         "shuffle   blocks of 1, 20 of them together: 7.32 KiB of data, 1.00 KiB of memory for them \
          (--memory)"
     );
-    let hash = |said: &str| said.split_once("sha256 ").unwrap().1.trim().to_owned();
+    let hash =
+        |said: &str| said.split_once("sha256 ").unwrap().1.lines().next().unwrap().to_owned();
     let streamed = hash(&said);
     assert_eq!(hash(&run(&["--memory", "1KiB", "--threads", "3"])), streamed);
     let said = run(&[]);

@@ -191,6 +191,36 @@ fn a_reader_that_goes_away_is_no_error() {
     }
 }
 
+/// What a run is to leave behind is there, though nobody reads what it prints.
+#[test]
+fn what_is_asked_for_outlives_the_reader() {
+    let dir = Dir::with_data();
+    dir.train_model();
+    let plot = ["predict", "model.safetensors", "small", "--index", "0", "--plot", "plot.svg"];
+    let train = [SMALL, &["--epochs", "3", "--save", "saved.safetensors"]].concat();
+    for (arguments, file) in [(&train[..], "saved.safetensors"), (&plot, "plot.svg")] {
+        let mut run = dir.trainer(arguments);
+        let mut child = run.command().stdout(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert!(child.wait().unwrap().success(), "{arguments:?}");
+        assert!(dir.path(file).exists(), "{arguments:?}");
+    }
+    let whole = dir.trainer(SMALL).args(&["--epochs", "3", "--json"]).succeeds();
+    let lines = json_lines(&whole);
+    let summary = dir.trainer(&["evaluate", "saved.safetensors", "small", "--json"]).succeeds();
+    // It was trained to the end.
+    assert_eq!(json_lines(&summary)[0]["test_loss"], lines[3]["test_loss"], "{summary}{whole}");
+}
+
+#[test]
+fn a_seed_that_fails_is_named_and_ends_the_others() {
+    let dir = Dir::with_data();
+    let arguments = ["--repeat-seeds", "1000000", "--seed", "7", "--threads", "1"];
+    let run = dir.trainer(SMALL).args(&arguments).args(&["--learning-rate", "1e30"]);
+    let error = run.fails(1);
+    assert!(error.starts_with("seed 7: the loss became"), "{error}");
+}
+
 /// Whether `/dev/full` is the device that every write to fails, as on a full disk.
 #[cfg(target_os = "linux")]
 fn has_full_device() -> bool {
