@@ -61,7 +61,8 @@ impl Dataset {
     }
 
     /// Opens the data set at `path`, in any of the formats of [`formats::Format`]. In a folder,
-    /// `classes.txt` with a class name on each line names the classes where they are not known.
+    /// `classes.txt` with a class name on each line names the classes where a table's labels do not;
+    /// it goes before the names of a known data set.
     ///
     /// # Errors
     /// If it is not there or not whole, or a file of it is damaged.

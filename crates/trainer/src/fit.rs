@@ -13,15 +13,17 @@ pub struct Fit {
     pub validation_split: f64,
     /// Whether each epoch visits the examples in a new random order.
     pub shuffle: bool,
-    /// Seed of the epochs' orders. (The seed of the weights is given to `Sequential`.)
+    /// Seed of the epochs' orders, which each call of `fit` numbers from 1. (The seed of the weights
+    /// is given to `Sequential`.)
     pub seed: u64,
     /// Threads. 0 means as many as pay, up to one a processor: training starts with all of them,
     /// and tries fewer now and then where they spend a fifth of their time waiting for each other or
     /// doing the same. No result changes by it.
     pub threads: usize,
-    /// Bytes of features that may be in memory at a time, half of the machine's (or the control
-    /// group's) if `None`. A mapped file with more of them is streamed: see [`Fit::streaming`]. Has
-    /// no say about what is in memory already.
+    /// Bytes of features that may be in memory at a time. If `None`, half of the machine's (or the
+    /// control group's) on Linux, and no limit elsewhere. A mapped file with more of them is
+    /// streamed, in windows of a batch at least: see [`Fit::streaming`]. Has no say about what is in
+    /// memory already.
     pub memory: Option<u64>,
 }
 

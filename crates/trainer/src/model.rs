@@ -93,8 +93,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Trains on `examples`. Called again, it goes on from where it stopped, the optimizer's state
-    /// included.
+    /// Trains on `examples`. Called again, it goes on with the weights and the optimizer's state, but
+    /// numbers epochs from 1 again, and they have the same orders: change [`Fit::seed`] for new ones.
     ///
     /// # Errors
     /// See [`fit_with`](Self::fit_with).
@@ -106,10 +106,10 @@ impl Model {
     /// epoch's report as it comes and may end the training.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for settings that cannot work, [`Error::Mismatch`] for examples of
-    /// another shape or with labels beyond the last layer's units, [`Error::NotFinite`] if the loss
-    /// stops being a number, [`Error::File`] if a file that is streamed was changed; the parameters
-    /// are then those of the last epoch that ended well.
+    /// [`Error::Invalid`] for settings that cannot work, [`Error::Mismatch`] for examples with
+    /// another number of features or with labels beyond the last layer's units,
+    /// [`Error::NotFinite`] if the loss stops being a number, [`Error::File`] if a file that is
+    /// streamed was changed; the parameters are then those of the last epoch that ended well.
     pub fn fit_with(
         &mut self,
         examples: Examples<'_>,
@@ -199,8 +199,8 @@ impl Model {
     /// Loss and accuracy over `examples`, on all processors.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for examples of another shape or with labels beyond the last layer's
-    /// units.
+    /// [`Error::Mismatch`] for examples with another number of features or with labels beyond the
+    /// last layer's units.
     pub fn evaluate(&self, examples: Examples<'_>) -> Result<Evaluation, Error> {
         self.check_examples(&examples)?;
         Ok(infer::evaluate(&self.network, &self.parameters, examples))
@@ -210,7 +210,7 @@ impl Model {
     /// labels are not looked at.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for examples of another shape.
+    /// [`Error::Mismatch`] for examples with another number of features.
     pub fn predict(&self, examples: Examples<'_>) -> Result<Vec<f32>, Error> {
         self.check_shape(&examples)?;
         Ok(infer::predict(&self.network, &self.parameters, examples))
@@ -220,7 +220,7 @@ impl Model {
     /// the same memory; `examples` show their kind (bytes or floats) and shape.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for examples of another shape.
+    /// [`Error::Mismatch`] for examples with another number of features.
     pub fn predictor(&self, examples: &Examples<'_>) -> Result<Predictor, Error> {
         self.check_shape(examples)?;
         Ok(Predictor::new(&self.network, &self.parameters, examples))

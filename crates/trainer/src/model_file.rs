@@ -28,8 +28,9 @@ const PREFIX: usize = 8;
 const MAX_HEADER: u64 = 16 << 20;
 
 impl Model {
-    /// Writes the model to `path`: to a temporary file in the same folder, then renamed, so that
-    /// `path` holds either what it held before or the whole model.
+    /// Writes layers, weights, class names and settings to `path`, but not the optimizer's state: to
+    /// a temporary file in the same folder, then renamed, so that `path` holds either what it held
+    /// before or the whole model.
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be written, [`Error::Invalid`] if a weight is not finite or a
@@ -40,7 +41,8 @@ impl Model {
             .map_err(|e| Error::File(e.to_string()))
     }
 
-    /// Reads a model that [`save`](Self::save) has written.
+    /// Reads a model that [`save`](Self::save) has written. Trained further, its optimizer's state
+    /// starts anew.
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be read, is damaged, or is not a model.

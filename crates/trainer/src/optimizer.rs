@@ -95,8 +95,8 @@ impl Optimizer {
     }
 }
 
-/// What training minimizes, by Keras's names. Labels are always class numbers; the categorical
-/// forms read them as one-hot rows.
+/// What training minimizes, by Keras's names. Labels are always class numbers, which the squared
+/// error compares as one-hot rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
     /// `-ln p[label]`, with softmax in the last layer.

@@ -30,7 +30,7 @@ pub enum Shuffle {
     /// All of them together.
     Full,
     /// Neighbours in blocks of `block`, the blocks of a window of `window` together, so as to need
-    /// no more than `memory` bytes of them at a time.
+    /// no more than `memory` bytes of them at a time (but a window is a batch at least).
     Blocks { block: usize, window: usize, memory: u64 },
 }
 
