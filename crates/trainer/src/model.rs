@@ -110,6 +110,7 @@ impl Model {
     /// another number of features or with labels beyond the last layer's units,
     /// [`Error::NotFinite`] if the loss stops being a number, [`Error::File`] if a file that is
     /// streamed was changed; the parameters are then those of the last epoch that ended well.
+    /// [`Error::Threads`] if the system does not start the threads.
     pub fn fit_with(
         &mut self,
         examples: Examples<'_>,
