@@ -101,6 +101,30 @@ fn any_number_of_threads_trains_the_same_bits() {
     }
 }
 
+/// Steps enough for the search to try fewer threads and go back, wherever in an epoch that is; whether and
+/// when it does is the clock's to say, and changes no bit.
+#[test]
+fn a_team_that_changes_as_it_trains_trains_the_same_bits() {
+    let data = Data::bytes(300, 90, 10, 5);
+    let train = |threads| {
+        let optimizer = OPTIMIZERS[3];
+        let (relu, softmax) = (Activation::Relu, Activation::Softmax);
+        let loss = Loss::SparseCategoricalCrossentropy;
+        let mut model = model(&[90, 40, 10], relu, softmax, optimizer, loss);
+        // An epoch of the few steps that a stretch must have, and of far more.
+        for (epochs, batch_size) in [(100, 32), (30, 2)] {
+            let settings = Fit { epochs, batch_size, threads, ..Fit::default() };
+            let history = model.fit(data.examples(), &settings).unwrap();
+            assert!(history.threads() >= 1.0, "{}", history.threads());
+        }
+        model.parameters().sha256()
+    };
+    let hash = train(1);
+    for _ in 0..3 {
+        assert_eq!(train(0), hash);
+    }
+}
+
 /// A hash for every shape with every optimizer.
 fn hashes() -> Vec<String> {
     let mut hashes = Vec::new();
