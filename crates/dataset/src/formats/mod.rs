@@ -5,15 +5,14 @@ mod images;
 pub mod npy;
 pub mod npz;
 pub mod png;
+mod tables;
 pub(crate) mod target;
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use self::csv::Table;
 use self::npy::Array;
 use crate::dataset::read_class_names;
 use crate::folder::{self, Holding};
@@ -240,7 +239,7 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
             let test = test.or_else(given).map(open).transpose()?;
             put_together(path, name, open(train)?, test, None, options)?
         }
-        Layout::Csv(train, test) => open_csv(path, name, &train, test, options)?,
+        Layout::Csv(train, test) => tables::open(path, name, &train, test, options)?,
         Layout::Images(train, test) => {
             let names = match &options.class_names {
                 Some(file) => named_in(file)?,
@@ -258,27 +257,6 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
 /// What can be opened, for messages.
 pub(crate) const EXPECTED: &str = "a folder of four IDX files, .npz, .npy, .csv, or a folder of PNG files for \
                         each class";
-
-fn open_csv(
-    path: &Path,
-    name: &str,
-    train: &Path,
-    test: Option<PathBuf>,
-    options: &ReadOptions,
-) -> Result<Dataset, Error> {
-    let read = |path: &Path, like: Option<&Table>| {
-        crate::map::regular_file_length(path)?;
-        let file = File::open(path).map_err(|e| Error::read(path, e))?;
-        Table::read(path, BufReader::with_capacity(1 << 18, file), options, like)
-    };
-    let table = read(train, None)?;
-    let test = match options.test.clone().or(test) {
-        Some(path) => Some(read(&path, Some(&table))?.into_part(&path)),
-        None => None,
-    };
-    let classes = table.classes.clone();
-    put_together(path, name, table.into_part(train), test, classes, options)
-}
 
 /// Makes a data set of its parts, or of one part by holding some of it out. Names of classes are those
 /// asked for, those found in the data, those in a text file beside it, or those known.

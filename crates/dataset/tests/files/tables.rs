@@ -51,6 +51,46 @@ fn pixels_that_are_no_bytes_are_numbers() {
 }
 
 #[test]
+fn bytes_with_a_point_are_bytes_in_columns_of_pixels() {
+    let table = read("label,pixel0,pixel1\n0,1.0,2\n1,0.000,255.0\n").unwrap();
+    assert_eq!(table.features, TableFeatures::Pixels(vec![1, 2, 0, 255]));
+    for cell in ["256.0", "1.01", "-1.0", ".0", "1e0"] {
+        let table = read(&format!("label,pixel0,pixel1\n0,7.0,8\n1,9,{cell}\n")).unwrap();
+        assert_eq!(numbers(&table)[..3], [7.0, 8.0, 9.0], "{cell}");
+    }
+    // Columns of other names are used as they are.
+    assert_eq!(numbers(&read("label,a,b\n0,1.0,2\n").unwrap()), [1.0, 2.0]);
+}
+
+#[test]
+fn training_and_test_pixels_are_on_one_scale() {
+    let folder = Folder::empty();
+    let header = "label,pixel0,pixel1";
+    let write = |part: &str, rows: &str| {
+        fs::write(folder.path(&format!("{part}.csv")), format!("{header}\n{rows}\n")).unwrap();
+    };
+    let open = || Dataset::open(&folder.path("train.csv"));
+    write("train", "0,12,255\n1,3,4");
+    write("test", "1,12.0,0.0");
+    let set = open().unwrap();
+    assert_eq!((set.train.dtype(), set.test.dtype()), ("uint8", "uint8"));
+    write("test", "1,12.0,0\n1,0,0.5");
+    let error = open().unwrap_err().to_string();
+    assert!(
+        error.contains("test.csv: row 3, column 3: found \"0.5\", expected a whole"),
+        "{error}"
+    );
+    assert!(error.contains("train.csv: put both tables on one scale"), "{error}");
+    // The other way round it is the training table that is pointed at.
+    write("train", "0,-1,0.5\n1,0.5,1");
+    write("test", "1,0,1");
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("train.csv: row 2, column 2: found \"-1\", expected a w"), "{error}");
+    write("test", "1,0.5,1");
+    assert_eq!(open().unwrap().test.dtype(), "float32");
+}
+
+#[test]
 fn a_table_of_flowers() {
     let rows = "5.1,3.5,setosa\n7.0,3.2,versicolor\n4.9,3.0,setosa\n";
     let header = "sepal_length,sepal_width,species\n";

@@ -18,6 +18,16 @@ pub(super) fn byte(cell: &[u8]) -> Option<u8> {
     }
 }
 
+/// A whole number from 0 to 255 in a column of pixels. A point and zeros behind it change nothing:
+/// pandas writes them wherever a column was once held as floats.
+fn pixel(cell: &[u8]) -> Option<u8> {
+    match cell.iter().position(|&c| c == b'.') {
+        Some(point) if cell[point + 1..].iter().all(|&c| c == b'0') => byte(&cell[..point]),
+        Some(_) => None,
+        None => byte(cell),
+    }
+}
+
 /// A finite number.
 pub(super) fn number(cell: &[u8]) -> Option<f32> {
     if let Some(byte) = byte(cell) {
@@ -31,6 +41,27 @@ pub(super) struct Cells {
     label: usize,
     features: TableFeatures,
     labels: Vec<String>,
+    not_byte: Option<NotByte>,
+}
+
+/// The first cell that keeps columns of pixels from being bytes.
+#[derive(Debug)]
+pub(super) struct NotByte {
+    row: usize,
+    column: usize,
+    cell: String,
+}
+
+impl NotByte {
+    /// The error that it is in the table at `path`, where the table at `other` has bytes alone.
+    pub(super) fn error(&self, path: &Path, other: &Path) -> Error {
+        let field = format!("row {}, column {}", self.row, self.column + 1);
+        let expected = format!(
+            "a whole number from 0 to 255, as in every pixel of {}: put both tables on one scale",
+            other.display()
+        );
+        Error::invalid(path, field, format!("{:?}", self.cell), expected)
+    }
 }
 
 impl Cells {
@@ -39,7 +70,7 @@ impl Cells {
             Some(_) => TableFeatures::Pixels(Vec::new()),
             None => TableFeatures::Numbers(Vec::new()),
         };
-        Self { label: columns.label, features, labels: Vec::new() }
+        Self { label: columns.label, features, labels: Vec::new(), not_byte: None }
     }
 
     pub(super) fn push(
@@ -54,7 +85,7 @@ impl Cells {
                 continue;
             }
             if let TableFeatures::Pixels(pixels) = &mut self.features {
-                match byte(cell) {
+                match pixel(cell) {
                     Some(pixel) => {
                         pixels.push(pixel);
                         continue;
@@ -63,14 +94,14 @@ impl Cells {
                     None => {
                         let numbers = pixels.iter().map(|&p| f32::from(p)).collect();
                         self.features = TableFeatures::Numbers(numbers);
+                        self.not_byte = Some(NotByte { row, column, cell: shown(cell) });
                     }
                 }
             }
             if let TableFeatures::Numbers(numbers) = &mut self.features {
                 numbers.push(number(cell).ok_or_else(|| {
                     let field = format!("row {row}, column {}", column + 1);
-                    let shown = String::from_utf8_lossy(&cell[..cell.len().min(40)]).into_owned();
-                    Error::invalid(path, field, format!("{shown:?}"), "a finite number")
+                    Error::invalid(path, field, format!("{:?}", shown(cell)), "a finite number")
                 })?);
             }
         }
@@ -115,6 +146,12 @@ impl Cells {
             },
         };
         let labels = self.labels.iter().enumerate().map(class).collect::<Result<Vec<u16>, _>>()?;
-        Ok(Table { columns, shape, features: self.features, labels, classes })
+        let (features, not_byte) = (self.features, self.not_byte);
+        Ok(Table { columns, not_byte, shape, features, labels, classes })
     }
+}
+
+/// As much of a cell as a message has room for.
+fn shown(cell: &[u8]) -> String {
+    String::from_utf8_lossy(&cell[..cell.len().min(40)]).into()
 }

@@ -3,7 +3,8 @@
 //! Two kinds of table are told apart. Pixels, as Kaggle has MNIST: columns named `pixel0`,
 //! `pixel1`, ... or `1x1`, `1x2`, ... (row x column, or row x column x channel), or no header and as
 //! many whole numbers from 0 to 255 as a square has; they are bytes, divided by 255 in training.
-//! Anything else is a table of numbers, used as they are.
+//! Anything else is a table of numbers, used as they are. In columns of pixels `12.0` is the byte 12
+//! as well, and one cell that is no byte makes all of them numbers.
 
 mod cells;
 mod columns;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 
-use self::cells::Cells;
+use self::cells::{Cells, NotByte};
 use self::columns::{Columns, is_header};
 pub use self::write::write;
 use super::ReadOptions;
@@ -24,6 +25,7 @@ use crate::{Error, Part};
 #[derive(Debug)]
 pub struct Table {
     columns: Columns,
+    not_byte: Option<NotByte>,
     /// The shape of one example.
     pub shape: Vec<usize>,
     /// The features, row-major.
@@ -108,6 +110,25 @@ impl Table {
             }
         }
         cells.finish(path, columns, 1 + usize::from(header.is_some()), like)
+    }
+
+    /// Sees to it that the training table at `path` and the test table at `test_path` are both bytes
+    /// or both numbers: bytes are divided by 255 in training, so that a model would otherwise be
+    /// tested on another scale than the one it was trained on.
+    ///
+    /// # Errors
+    /// If they are not; the first cell that is no byte is named.
+    pub(crate) fn check_scale(
+        &self,
+        path: &Path,
+        test: &Self,
+        test_path: &Path,
+    ) -> Result<(), Error> {
+        match (&self.not_byte, &test.not_byte) {
+            (Some(cell), None) => Err(cell.error(path, test_path)),
+            (None, Some(cell)) => Err(cell.error(test_path, path)),
+            _ => Ok(()),
+        }
     }
 
     /// The table as a part of a data set; `path` is used in messages.

@@ -42,11 +42,16 @@ fn write_row(line: &mut String, label: usize, example: &Examples<'_>) {
     cell(format_args!("{label}"));
     match example.features() {
         FeaturesView::U8(pixels) => pixels.iter().for_each(|pixel| cell(format_args!(",{pixel}"))),
-        // As `{:?}` a number keeps its point and so is never taken for a byte; the digits are the
-        // fewest that read back as the same f32.
-        FeaturesView::F32(numbers) => {
-            numbers.iter().for_each(|number| cell(format_args!(",{number:?}")));
-        }
+        // Both ways of writing a number take the fewest digits that read back as the same f32. In
+        // columns of pixels `12.0` would be taken for a byte, `1.2e1` is not.
+        FeaturesView::F32(numbers) => numbers.iter().for_each(|&number| {
+            let like_byte = number.fract() == 0.0 && (0.0..=255.0).contains(&number);
+            if like_byte && example.shape().len() > 1 {
+                cell(format_args!(",{number:e}"));
+            } else {
+                cell(format_args!(",{number:?}"));
+            }
+        }),
     }
     cell(format_args!("\n"));
 }
