@@ -9,7 +9,6 @@ mod tables;
 pub(crate) mod target;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -115,7 +114,7 @@ pub(crate) enum Layout {
     Npz,
     /// Training images and labels, and those of the test part.
     Npy([PathBuf; 2], Option<[PathBuf; 2]>),
-    Csv(PathBuf, Option<PathBuf>),
+    Csv,
     Images(PathBuf, Option<PathBuf>),
 }
 
@@ -126,7 +125,7 @@ impl Layout {
             Self::Idx { compressed: true } => Format::IdxGz,
             Self::Npz => Format::Npz,
             Self::Npy(..) => Format::Npy,
-            Self::Csv(..) => Format::Csv,
+            Self::Csv => Format::Csv,
             Self::Images(..) => Format::Images,
         }
     }
@@ -137,14 +136,9 @@ pub(crate) fn detect(path: &Path, name: &str) -> Option<Layout> {
     if path.is_dir() {
         return detect_folder(path, name);
     }
-    let beside = |name: &str| Some(path.with_file_name(name)).filter(|path| path.is_file());
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "npz" => Some(Layout::Npz),
-        "csv" | "tsv" => {
-            // Kaggle's mnist_train.csv has mnist_test.csv beside it.
-            let test = path.file_name()?.to_str()?.replacen("train", "test", 1);
-            Some(Layout::Csv(path.into(), beside(&test).filter(|test| test != path)))
-        }
+        "csv" | "tsv" => Some(Layout::Csv),
         "npy" => detect_npy(path.parent()?),
         _ => None,
     }
@@ -158,19 +152,8 @@ fn detect_folder(path: &Path, name: &str) -> Option<Layout> {
     if let Some(layout) = detect_npy(path) {
         return Some(layout);
     }
-    let tables = || {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut tables: Vec<_> =
-            entries.filter(|path| path.extension().is_some_and(|e| e == "csv")).collect();
-        tables.sort();
-        tables
-    };
-    let called = |part: &str| {
-        let name = |path: &PathBuf| path.file_name().map(|n| n.to_string_lossy().into_owned());
-        tables().into_iter().find(|path| name(path).is_some_and(|name| name.contains(part)))
-    };
-    if let Some(train) = called("train") {
-        return Some(Layout::Csv(train, called("test")));
+    if tables::has_training(path) {
+        return Some(Layout::Csv);
     }
     if let Some((train, test)) = images::parts(path) {
         return Some(Layout::Images(train, Some(test)));
@@ -178,10 +161,7 @@ fn detect_folder(path: &Path, name: &str) -> Option<Layout> {
     if !images::classes(path).ok()?.is_empty() {
         return Some(Layout::Images(path.into(), None));
     }
-    match &tables()[..] {
-        [only] => Some(Layout::Csv(only.clone(), None)),
-        _ => None,
-    }
+    tables::sole(path).map(|_| Layout::Csv)
 }
 
 fn detect_npy(folder: &Path) -> Option<Layout> {
@@ -212,6 +192,9 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
         if let Holding::Incomplete(missing) = folder::scan(path, name) {
             return Err(Error::Incomplete { folder: path.to_owned(), missing });
         }
+        if let Some(error) = tables::none_is_training(path) {
+            return Err(error);
+        }
         let found = if path.is_dir() { "a folder of something else" } else { "another file" };
         return Err(Error::invalid(path, "data set", found, EXPECTED));
     };
@@ -239,7 +222,7 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
             let test = test.or_else(given).map(open).transpose()?;
             put_together(path, name, open(train)?, test, None, options)?
         }
-        Layout::Csv(train, test) => tables::open(path, name, &train, test, options)?,
+        Layout::Csv => tables::open(path, name, options)?,
         Layout::Images(train, test) => {
             let names = match &options.class_names {
                 Some(file) => named_in(file)?,

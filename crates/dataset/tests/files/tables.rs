@@ -176,6 +176,43 @@ fn a_test_table_has_the_columns_and_classes_of_the_training_table() {
 }
 
 #[test]
+fn parts_are_the_tables_called_after_them() {
+    let folder = Folder::empty();
+    let table = |name: &str, rows: usize| {
+        let rows = "0,1.5\n1,2.5\n".repeat(rows);
+        fs::write(folder.path(name), format!("label,a\n{rows}")).unwrap();
+    };
+    let open = || Dataset::open(&folder.path(""));
+    let lengths = |set: Dataset| (set.train.len(), set.test.len());
+    // `latest` holds no test, `constraints` no train.
+    table("latest_train.csv", 5);
+    table("constraints.csv", 1);
+    let set = open().unwrap();
+    assert!(set.notices[0].contains("2 of its 10 examples are held out"), "{:?}", set.notices);
+    assert_eq!(lengths(set), (8, 2));
+    table("latest_test.csv", 3);
+    assert_eq!(lengths(open().unwrap()), (10, 6));
+    // Two of a kind: the one beside the training table, the one that is called just so, or none.
+    table("old_test.csv", 1);
+    assert_eq!(lengths(open().unwrap()), (10, 6));
+    table("old_train.csv", 1);
+    let error = open().unwrap_err().to_string();
+    let says = "training table: found latest_train.csv and old_train.csv, expected one only";
+    assert!(error.contains(says), "{error}");
+    table("train.csv", 4);
+    let error = open().unwrap_err().to_string();
+    let says = "test table: found latest_test.csv and old_test.csv, expected one only";
+    assert!(error.contains(says), "{error}");
+    table("test.csv", 2);
+    assert_eq!(lengths(open().unwrap()), (8, 4));
+    for name in folder.names("").iter().filter(|name| name.contains("train")) {
+        fs::remove_file(folder.path(name)).unwrap();
+    }
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("found 3 CSV files and none of them called train"), "{error}");
+}
+
+#[test]
 fn a_table_alone_has_a_share_of_every_class_held_out() {
     let folder = Folder::empty();
     let rows: Vec<_> =
