@@ -21,23 +21,37 @@ pub(super) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
         None if path.is_dir() => in_folder(path, TEST, "test table")?,
         sibling => sibling,
     };
-    let table = read(&train, None, options)?;
-    let test = match options.test.clone().or(beside) {
+    let table = Table::read(&train, reader(&train)?, options, None)?;
+    let mut notice = None;
+    let test = match (options.test.clone(), beside) {
+        (None, Some(test)) if table.is_without_labels(&test, reader(&test)?)? => {
+            let label = table.label_name().unwrap_or_default();
+            notice = Some(format!(
+                "{} is left out: it has no labels (no column {label:?})",
+                test.display()
+            ));
+            None
+        }
+        (asked, beside) => asked.or(beside),
+    };
+    let test = match test {
         Some(path) => {
-            let test = read(&path, Some(&table), options)?;
+            let test = Table::read(&path, reader(&path)?, options, Some(&table))?;
             table.check_scale(&train, &test, &path)?;
             Some(test.into_part(&path))
         }
         None => None,
     };
     let classes = table.classes.clone();
-    put_together(path, name, table.into_part(&train), test, classes, options)
+    let mut set = put_together(path, name, table.into_part(&train), test, classes, options)?;
+    set.notices.splice(..0, notice);
+    Ok(set)
 }
 
-fn read(path: &Path, like: Option<&Table>, options: &ReadOptions) -> Result<Table, Error> {
+fn reader(path: &Path) -> Result<BufReader<File>, Error> {
     crate::map::regular_file_length(path)?;
     let file = File::open(path).map_err(|e| Error::read(path, e))?;
-    Table::read(path, BufReader::with_capacity(1 << 18, file), options, like)
+    Ok(BufReader::with_capacity(1 << 18, file))
 }
 
 /// Whether a table in `folder` is called after training.

@@ -39,6 +39,7 @@ pub(super) fn number(cell: &[u8]) -> Option<f32> {
 /// The cells read so far.
 pub(super) struct Cells {
     label: usize,
+    order: Vec<usize>,
     features: TableFeatures,
     labels: Vec<String>,
     not_byte: Option<NotByte>,
@@ -70,7 +71,8 @@ impl Cells {
             Some(_) => TableFeatures::Pixels(Vec::new()),
             None => TableFeatures::Numbers(Vec::new()),
         };
-        Self { label: columns.label, features, labels: Vec::new(), not_byte: None }
+        let (label, order) = (columns.label, columns.order.clone());
+        Self { label, order, features, labels: Vec::new(), not_byte: None }
     }
 
     pub(super) fn push(
@@ -79,7 +81,8 @@ impl Cells {
         row: usize,
         record: &ByteRecord,
     ) -> Result<(), Error> {
-        for (column, cell) in record.iter().enumerate() {
+        for (column, &at) in self.order.iter().enumerate() {
+            let cell = &record[at];
             if column == self.label {
                 self.labels.push(String::from_utf8_lossy(cell).into());
                 continue;
@@ -94,13 +97,13 @@ impl Cells {
                     None => {
                         let numbers = pixels.iter().map(|&p| f32::from(p)).collect();
                         self.features = TableFeatures::Numbers(numbers);
-                        self.not_byte = Some(NotByte { row, column, cell: shown(cell) });
+                        self.not_byte = Some(NotByte { row, column: at, cell: shown(cell) });
                     }
                 }
             }
             if let TableFeatures::Numbers(numbers) = &mut self.features {
                 numbers.push(number(cell).ok_or_else(|| {
-                    let field = format!("row {row}, column {}", column + 1);
+                    let field = format!("row {row}, column {}", at + 1);
                     Error::invalid(path, field, format!("{:?}", shown(cell)), "a finite number")
                 })?);
             }
@@ -125,6 +128,18 @@ impl Cells {
             let field = format!("row {}, label", first + index);
             Error::invalid(path, field, format!("{:?}", self.labels[index]), expected)
         };
+        if let (None, Some(guess), [label, others @ ..]) = (like, columns.guess, &self.labels[..])
+            && !others.is_empty()
+            && others.iter().all(|other| other == label)
+        {
+            let found = format!("{label:?} in every row");
+            let expected = format!(
+                "labels of two classes or more: column {} was taken for it as {guess}; name the \
+                 right one with --label-column",
+                columns.label + 1
+            );
+            return Err(Error::invalid(path, "label column", found, expected));
+        }
         let classes = match like {
             Some(table) => table.classes.clone(),
             None if self.labels.iter().all(|label| as_number(label).is_some()) => None,

@@ -1,22 +1,25 @@
 //! CSV: a row of numbers for each example, one column of it the label.
 //!
 //! Two kinds of table are told apart. Pixels, as Kaggle has MNIST: columns named `pixel0`,
-//! `pixel1`, ... or `1x1`, `1x2`, ... (row x column, or row x column x channel), or no header and as
-//! many whole numbers from 0 to 255 as a square has; they are bytes, divided by 255 in training.
-//! Anything else is a table of numbers, used as they are. In columns of pixels `12.0` is the byte 12
-//! as well, and one cell that is no byte makes all of them numbers.
+//! `pixel1`, ... or `1x1`, `1x2`, ... (row x column, or row x column x channel), or no header (or one
+//! that only counts the columns) and as many whole numbers from 0 to 255 as a square has; they are
+//! bytes, divided by 255 in training. Anything else is a table of numbers, used as they are. In
+//! columns of pixels `12.0` is the byte 12 as well, and one cell that is no byte makes all of them
+//! numbers.
 
 mod cells;
 mod columns;
+mod rows;
 mod write;
 
 use std::io::BufRead;
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use csv::ByteRecord;
 
 use self::cells::{Cells, NotByte};
 use self::columns::{Columns, is_header};
+use self::rows::{Rows, names};
 pub use self::write::write;
 use super::ReadOptions;
 use crate::{Error, Part};
@@ -48,40 +51,29 @@ pub enum TableFeatures {
 impl Table {
     /// Reads a table.
     ///
-    /// With `like`, the columns and classes are those of that table (the training part).
+    /// With `like`, the columns and classes are those of that table (the training part): in whatever
+    /// order where both have a header, else in the same.
     ///
     /// # Errors
-    /// If there is no row, rows have different lengths, the label column is not clear, or a cell is
-    /// not a number; the row and column are named.
+    /// If there is no row, rows have different lengths, the label column is not clear, a cell is not
+    /// a number, or the columns have other names than those of `like`; the row and column are named.
     pub fn read(
         path: &Path,
-        mut source: impl BufRead,
+        source: impl BufRead,
         options: &ReadOptions,
         like: Option<&Self>,
     ) -> Result<Self, Error> {
-        let start = source.fill_buf().map_err(|e| Error::read(path, e))?;
-        let line = start.split(|&b| b == b'\n').next().unwrap_or_default();
-        // Spreadsheets of countries with decimal commas put semicolons between cells.
-        let delimiter = [b',', b';', b'\t'].into_iter().find(|d| line.contains(d)).unwrap_or(b',');
-        // Rows of different lengths are found here, where the message can say what to expect.
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .delimiter(delimiter)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(source);
+        let mut rows = Rows::new(path, source)?;
         let mut record = ByteRecord::new();
-        let mut next = |record: &mut ByteRecord| {
-            reader.read_byte_record(record).map_err(|e| {
-                Error::invalid(path, "CSV", e.to_string(), "rows of cells with commas between them")
-            })
-        };
-        if !next(&mut record)? {
+        if !rows.next(&mut record)? {
             return Err(Error::Empty { path: path.to_owned(), expected: "rows of numbers" });
         }
-        let first: Vec<String> = record.iter().map(|c| String::from_utf8_lossy(c).into()).collect();
-        let header = is_header(&first, options).then_some(first);
-        if header.is_some() && !next(&mut record)? {
+        let first = names(&record);
+        let is_header = is_header(&first, options)
+            || like.is_some_and(|table| table.columns.names.as_ref() == Some(&first));
+        let first_row = 1 + usize::from(is_header);
+        let header = is_header.then_some(first);
+        if header.is_some() && !rows.next(&mut record)? {
             return Err(Error::invalid(path, "rows", "a header alone", "rows of numbers below it"));
         }
         if let Some(names) = &header
@@ -92,11 +84,11 @@ impl Table {
             return Err(Error::invalid(path, "row 2", found, expected));
         }
         let columns = match like {
-            Some(table) => table.columns.clone(),
-            None => Columns::find(path, header.as_deref(), &record, options)?,
+            Some(table) => table.columns.like(path, header)?,
+            None => Columns::find(path, header, &record, options)?,
         };
         let mut cells = Cells::new(&columns);
-        let mut row = 1 + usize::from(header.is_some());
+        let mut row = first_row;
         loop {
             if record.len() != columns.count {
                 let field = format!("row {row}");
@@ -105,11 +97,31 @@ impl Table {
             }
             cells.push(path, row, &record)?;
             row += 1;
-            if !next(&mut record)? {
+            if !rows.next(&mut record)? {
                 break;
             }
         }
-        cells.finish(path, columns, 1 + usize::from(header.is_some()), like)
+        cells.finish(path, columns, first_row, like)
+    }
+
+    /// Whether the table at `path` has the columns of this one except for the labels, as the test.csv
+    /// of a Kaggle competition.
+    ///
+    /// # Errors
+    /// If its first row cannot be read.
+    pub(crate) fn is_without_labels(
+        &self,
+        path: &Path,
+        source: impl BufRead,
+    ) -> Result<bool, Error> {
+        let mut record = ByteRecord::new();
+        let found = Rows::new(path, source)?.next(&mut record)?;
+        Ok(found && self.columns.are_but_for_label(names(&record)))
+    }
+
+    /// The name of the column of labels, if there is a header.
+    pub(crate) fn label_name(&self) -> Option<&str> {
+        self.columns.names.as_ref().map(|names| names[self.columns.label].as_str())
     }
 
     /// Sees to it that the training table at `path` and the test table at `test_path` are both bytes
