@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::ReadOptions;
 use super::png::{Picture, Samples};
 use crate::dataset::read_class_names;
-use crate::picture::{Resize, grey};
+use crate::picture::{Resize, check_size, grey};
 use crate::{Error, Examples, FeaturesView, Part, shuffle};
 
 /// What pictures are called. Those that are not PNG are pointed out rather than passed over.
@@ -81,8 +81,12 @@ pub(crate) fn class_names(root: &Path, part: &Path) -> Result<Vec<String>, Error
 /// drawn from `options.seed`, so that no class comes last.
 ///
 /// # Errors
-/// If a folder is not a class, a picture is damaged, or sizes differ and no size is asked for.
+/// If a folder is not a class, a picture is damaged, sizes differ and no size is asked for, or one is
+/// that no picture can have.
 pub(crate) fn read(folder: &Path, names: &[String], options: &ReadOptions) -> Result<Part, Error> {
+    if let Some(size) = options.resize {
+        check_size(folder, size)?;
+    }
     let mut files = Vec::new();
     for class_folder in classes(folder).map_err(|e| Error::read(folder, e))? {
         let name = name_of(&class_folder)?;
