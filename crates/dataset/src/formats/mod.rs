@@ -13,10 +13,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use self::npy::Array;
-use crate::dataset::read_class_names;
 use crate::folder::{self, Holding};
 use crate::write::folder_of;
-use crate::{Dataset, Error, Part, lookup};
+use crate::{Dataset, Error, Part, class_names, lookup};
 
 /// What a data set does not say itself, and what is to be made of its images.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,8 +240,8 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
 pub(crate) const EXPECTED: &str = "a folder of four IDX files, .npz, .npy, .csv, or a folder of PNG files for \
                         each class";
 
-/// Makes a data set of its parts, or of one part by holding some of it out. Names of classes are those
-/// asked for, those found in the data, those in a text file beside it, or those known.
+/// Makes a data set of its parts, or of one part by holding some of it out. Names of classes are
+/// `classes`, those asked for, those in a text file beside the data, or those known.
 pub(crate) fn put_together(
     path: &Path,
     name: &str,
@@ -252,9 +251,9 @@ pub(crate) fn put_together(
     options: &ReadOptions,
 ) -> Result<Dataset, Error> {
     let classes = match (&options.class_names, classes) {
-        (Some(file), _) => Some(named_in(file)?),
-        (None, Some(classes)) => Some(classes),
-        (None, None) => match read_class_names(&classes_path(path))? {
+        (_, Some(classes)) => Some(classes),
+        (Some(file), None) => Some(named_in(file)?),
+        (None, None) => match class_names::read(&classes_path(path))? {
             Some(classes) => Some(classes),
             None => lookup(name).map(|known| known.classes.iter().map(|&c| c.into()).collect()),
         },
@@ -267,7 +266,7 @@ pub(crate) fn put_together(
 
 /// The names of the classes in a text file that was asked for.
 fn named_in(path: &Path) -> Result<Vec<String>, Error> {
-    read_class_names(path)?.ok_or_else(|| {
+    class_names::read(path)?.ok_or_else(|| {
         let expected = "a text file with the name of a class on each line".into();
         Error::Missing { path: path.to_owned(), expected }
     })

@@ -6,7 +6,8 @@ use csv::ByteRecord;
 
 use super::columns::Columns;
 use super::{Table, TableFeatures};
-use crate::Error;
+use crate::formats::{ReadOptions, named_in};
+use crate::{Error, class_names};
 
 /// A whole number from 0 to 255.
 pub(super) fn byte(cell: &[u8]) -> Option<u8> {
@@ -117,6 +118,7 @@ impl Cells {
         path: &Path,
         columns: Columns,
         first: usize,
+        options: &ReadOptions,
         like: Option<&Table>,
     ) -> Result<Table, Error> {
         let shape = columns.shape.clone().unwrap_or_else(|| vec![columns.count - 1]);
@@ -140,24 +142,33 @@ impl Cells {
             );
             return Err(Error::invalid(path, "label column", found, expected));
         }
-        let classes = match like {
-            Some(table) => table.classes.clone(),
-            None if self.labels.iter().all(|label| as_number(label).is_some()) => None,
-            None => {
+        let classes = match (like, &options.class_names) {
+            (Some(table), _) => table.classes.clone(),
+            (None, _) if self.labels.iter().all(|label| as_number(label).is_some()) => None,
+            (None, Some(file)) => Some(named_in(file)?),
+            (None, None) => {
                 let mut names = self.labels.clone();
                 names.sort();
                 names.dedup();
                 Some(names)
             }
         };
+        let by_name = classes.as_deref().map(class_names::sorted).unwrap_or_default();
         let class = |(index, label): (usize, &String)| match &classes {
             None => as_number(label)
                 .ok_or_else(|| wrong(index, "a whole number from 0 to 65535".into())),
-            Some(names) => match names.binary_search(label) {
+            Some(names) => match by_name.binary_search_by_key(&label, |&class| &names[class]) {
                 _ if label.is_empty() => Err(wrong(index, "the number or name of a class".into())),
-                Ok(class) => u16::try_from(class)
+                _ if !class_names::is_fit(label) => Err(wrong(index, class_names::FIT.into())),
+                Ok(at) => u16::try_from(by_name[at])
                     .map_err(|_| wrong(index, "at most 65536 different labels".into())),
-                Err(_) => Err(wrong(index, "a class of the training rows".into())),
+                Err(_) => Err(wrong(
+                    index,
+                    match &options.class_names {
+                        Some(file) => format!("a class named in {}", file.display()),
+                        None => "a class of the training rows".into(),
+                    },
+                )),
             },
         };
         let labels = self.labels.iter().enumerate().map(class).collect::<Result<Vec<u16>, _>>()?;

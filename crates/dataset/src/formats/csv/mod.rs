@@ -101,7 +101,7 @@ impl Table {
                 break;
             }
         }
-        cells.finish(path, columns, first_row, like)
+        cells.finish(path, columns, first_row, options, like)
     }
 
     /// Whether the table at `path` has the columns of this one except for the labels, as the test.csv
