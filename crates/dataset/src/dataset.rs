@@ -47,7 +47,10 @@ impl Dataset {
         options: &ReadOptions,
     ) -> Result<Self, Error> {
         match lookup(name_or_path) {
-            Some(known) if known.is_synthetic() => glyphs::load(search)?.reshaped(options),
+            Some(known) if known.is_synthetic() => {
+                glyphs::check_options(options)?;
+                glyphs::load(search)?.reshaped(options)
+            }
             Some(known) => formats::open(&search.find_known(known)?, known.name, options),
             None if Path::new(name_or_path).exists() => {
                 Self::open_with(Path::new(name_or_path), options)

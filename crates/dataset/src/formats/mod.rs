@@ -7,12 +7,12 @@ pub mod npz;
 pub mod png;
 mod tables;
 pub(crate) mod target;
+mod test_part;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use self::npy::Array;
 use crate::folder::{self, Holding};
 use crate::write::folder_of;
 use crate::{Dataset, Error, Part, class_names, lookup};
@@ -22,8 +22,8 @@ use crate::{Dataset, Error, Part, class_names, lookup};
 pub struct ReadOptions {
     /// The column of a CSV file that holds the labels: its name, or its number from 0.
     pub label_column: Option<String>,
-    /// Where the test part is, in the format of the training part, if the source holds one part
-    /// only.
+    /// Where the test part is, in the format of the training part; it is taken in place of one that
+    /// the source holds. Of a source of two parts it is the second.
     pub test: Option<PathBuf>,
     /// The fraction of a source of one part, stratified, that becomes the test part if `test` is not
     /// given. 0.2 by default.
@@ -201,25 +201,23 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
         let found = options.holdout.to_string();
         return Err(Error::invalid(path, "test fraction", found, "more than 0 and less than 1"));
     }
+    let format = layout.format();
+    let asked = |names: &[String]| {
+        let path = options.test.as_deref();
+        path.map(|path| test_part::read(path, format, names, options)).transpose()
+    };
     let set = match layout {
-        Layout::Idx { .. } => folder::open(path, name, options)?,
+        Layout::Idx { .. } => folder::open(path, name, asked(&[])?, options)?,
         Layout::Npz => {
-            let (train, mut test) = npz::read(path)?;
-            if let (None, Some(path)) = (&test, &options.test) {
-                test = Some(npz::read(path)?.0);
-            }
-            put_together(path, name, train, test, None, options)?
+            let (train, test) = npz::read(path)?;
+            put_together(path, name, train, asked(&[])?.or(test), None, options)?
         }
         Layout::Npy(train, test) => {
-            let open = |[features, labels]: [PathBuf; 2]| {
-                npy::pair(Array::open(&features)?, Array::open(&labels)?)
+            let test = match asked(&[])? {
+                None => test.as_ref().map(test_part::read_pair).transpose()?,
+                asked => asked,
             };
-            let given = || match options.test.as_deref().map(|path| detect(path, name)) {
-                Some(Some(Layout::Npy(test, _))) => Some(test),
-                _ => None,
-            };
-            let test = test.or_else(given).map(open).transpose()?;
-            put_together(path, name, open(train)?, test, None, options)?
+            put_together(path, name, test_part::read_pair(&train)?, test, None, options)?
         }
         Layout::Csv => tables::open(path, name, options)?,
         Layout::Images(train, test) => {
@@ -227,8 +225,10 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
                 Some(file) => named_in(file)?,
                 None => images::class_names(path, &train)?,
             };
-            let test = test.or_else(|| options.test.clone());
-            let test = test.map(|test| images::read(&test, &names, options)).transpose()?;
+            let test = match asked(&names)? {
+                None => test.map(|test| images::read(&test, &names, options)).transpose()?,
+                asked => asked,
+            };
             let train = images::read(&train, &names, options)?;
             put_together(path, name, train, test, Some(names), options)?
         }
