@@ -18,7 +18,8 @@ pub(super) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
     let train = train.or_else(|| sole(path)).unwrap_or_else(|| path.to_owned());
     let beside = match sibling(&train) {
         _ if options.test.is_some() => None,
-        None if path.is_dir() => in_folder(path, TEST, "test table")?,
+        // The only table of a folder may be called test, and is the training table all the same.
+        None if path.is_dir() => in_folder(path, TEST, "test table")?.filter(|test| *test != train),
         sibling => sibling,
     };
     let table = Table::read(&train, reader(&train)?, options, None)?;

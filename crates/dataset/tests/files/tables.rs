@@ -302,6 +302,10 @@ fn parts_are_the_tables_called_after_them() {
     }
     let error = open().unwrap_err().to_string();
     assert!(error.contains("found 3 CSV files and none of them called train"), "{error}");
+    fs::remove_file(folder.path("latest_test.csv")).unwrap();
+    fs::remove_file(folder.path("old_test.csv")).unwrap();
+    let set = open().unwrap();
+    assert!(set.notices[0].contains("1 of its 4 examples are held out"), "{:?}", set.notices);
 }
 
 #[test]
