@@ -1,6 +1,5 @@
 //! A data set: training and test examples and the names of their classes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::formats::{self, ReadOptions};
@@ -48,7 +47,10 @@ impl Dataset {
         options: &ReadOptions,
     ) -> Result<Self, Error> {
         match lookup(name_or_path) {
-            Some(known) if known.is_synthetic() => glyphs::load(search)?.reshaped(options),
+            Some(known) if known.is_synthetic() => {
+                glyphs::check_options(options)?;
+                glyphs::load(search)?.reshaped(options)
+            }
             Some(known) => formats::open(&search.find_known(known)?, known.name, options),
             None if Path::new(name_or_path).exists() => {
                 Self::open_with(Path::new(name_or_path), options)
@@ -129,25 +131,5 @@ impl Dataset {
     pub fn check_unchanged(&self) -> Result<(), Error> {
         self.train.check_unchanged()?;
         self.test.check_unchanged()
-    }
-}
-
-/// The lines of a file of class names; `None` if there is no such file.
-pub(crate) fn read_class_names(path: &Path) -> Result<Option<Vec<String>>, Error> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::read(path, e)),
-    };
-    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
-    match names.iter().position(String::is_empty) {
-        Some(line) => {
-            let field = format!("line {}", line + 1);
-            Err(Error::invalid(path, field, "an empty line", "the name of a class"))
-        }
-        None if names.is_empty() => {
-            Err(Error::Empty { path: path.to_owned(), expected: "a class name on each line" })
-        }
-        None => Ok(Some(names)),
     }
 }

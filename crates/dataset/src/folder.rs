@@ -64,26 +64,21 @@ fn role(file: &str, name: &str) -> Option<usize> {
     is_idx.then_some(part + kind)
 }
 
-/// Opens the data set in `folder`, to be called `name`.
-pub(crate) fn open(folder: &Path, name: &str, options: &ReadOptions) -> Result<Dataset, Error> {
-    let files = match scan(folder, name) {
-        Holding::All(files) => files,
-        Holding::Incomplete(missing) => {
-            return Err(Error::Incomplete { folder: folder.to_owned(), missing });
-        }
-        Holding::Nothing => {
-            let missing = vec!["all four".into()];
-            return Err(Error::Incomplete { folder: folder.to_owned(), missing });
-        }
-    };
+/// Opens the data set in `folder`, to be called `name`, with `test` in place of its own test part if
+/// there is one.
+pub(crate) fn open(
+    folder: &Path,
+    name: &str,
+    test: Option<Part>,
+    options: &ReadOptions,
+) -> Result<Dataset, Error> {
+    let files = all_four(folder, name)?;
     let mut not_kept = Vec::new();
-    let mut open = |images: &Path, labels: &Path| {
-        let (mut images, mut labels) = (Idx::open(images)?, Idx::open(labels)?);
-        not_kept.extend([&mut images, &mut labels].into_iter().filter_map(|i| i.not_kept.take()));
-        Part::from_idx(images, labels)
+    let train = open_part(&files[..2], &mut not_kept)?;
+    let test = match test {
+        Some(test) => test,
+        None => open_part(&files[2..], &mut not_kept)?,
     };
-    let train = open(&files[0], &files[1])?;
-    let test = open(&files[2], &files[3])?;
     let mut set = formats::put_together(folder, name, train, Some(test), None, options)?;
     if let Some(reason) = not_kept.first() {
         set.notices.push(format!(
@@ -92,6 +87,27 @@ pub(crate) fn open(folder: &Path, name: &str, options: &ReadOptions) -> Result<D
         ));
     }
     Ok(set)
+}
+
+/// Opens the test part of the data set in `folder`, which is called `name`.
+pub(crate) fn open_test(folder: &Path, name: &str) -> Result<Part, Error> {
+    open_part(&all_four(folder, name)?[2..], &mut Vec::new())
+}
+
+fn all_four(folder: &Path, name: &str) -> Result<[PathBuf; 4], Error> {
+    let missing = match scan(folder, name) {
+        Holding::All(files) => return Ok(files),
+        Holding::Incomplete(missing) => missing,
+        Holding::Nothing => vec!["all four".into()],
+    };
+    Err(Error::Incomplete { folder: folder.to_owned(), missing })
+}
+
+/// Opens images and labels; why they could not be kept inflated, where so, goes to `not_kept`.
+fn open_part(files: &[PathBuf], not_kept: &mut Vec<String>) -> Result<Part, Error> {
+    let (mut images, mut labels) = (Idx::open(&files[0])?, Idx::open(&files[1])?);
+    not_kept.extend([&mut images, &mut labels].into_iter().filter_map(|i| i.not_kept.take()));
+    Part::from_idx(images, labels)
 }
 
 /// The name of the data set at `path`: the folder's own name, the one above it for `NAME/raw`, a

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod catalogue;
+mod class_names;
 mod dataset;
 mod error;
 mod examples;

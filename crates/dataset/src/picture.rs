@@ -1,5 +1,7 @@
 //! Pictures made fit: colour to grey, and another size.
 
+use std::path::Path;
+
 use crate::part::Features;
 use crate::{Bytes, Error, FeaturesView, LabelsView, Part};
 
@@ -65,6 +67,18 @@ fn shares(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     (0..to).map(|i| covered(i).collect()).collect()
 }
 
+/// Sees to it that images can be brought to `size` (rows, columns); `path` is used in messages.
+///
+/// # Errors
+/// If it has no pixel, or too many.
+pub(crate) fn check_size(path: &Path, (rows, columns): (usize, usize)) -> Result<(), Error> {
+    if rows == 0 || columns == 0 || rows.saturating_mul(columns) > 1 << 26 {
+        let found = format!("{rows} x {columns} asked for");
+        return Err(Error::invalid(path, "size", found, "1 to 2^26 pixels"));
+    }
+    Ok(())
+}
+
 impl Part {
     /// The part with its images grey and of `size` (rows, columns), as far as either is asked for and
     /// not so already. Labels and element type stay.
@@ -89,10 +103,7 @@ impl Part {
             return Ok(self);
         }
         let (to_rows, to_columns) = resize.unwrap_or((rows, columns));
-        if to_rows == 0 || to_columns == 0 || to_rows.saturating_mul(to_columns) > 1 << 26 {
-            let found = format!("{to_rows} x {to_columns} asked for");
-            return Err(Error::invalid(self.images_path(), "size", found, "1 to 2^26 pixels"));
-        }
+        check_size(self.images_path(), (to_rows, to_columns))?;
         let resize = resize.map(|to| Resize::new((rows, columns), to));
         let convert = |image: Vec<f32>| {
             let (image, channels) = if greys { (self::grey(&image), 1) } else { (image, channels) };
@@ -136,7 +147,6 @@ pub(crate) fn labels_of(labels: LabelsView<'_>) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn part(shape: &[usize], pixels: &[u8]) -> Part {
         let count = pixels.len() / shape.iter().product::<usize>();

@@ -8,9 +8,8 @@ use rayon::prelude::*;
 
 use super::ReadOptions;
 use super::png::{Picture, Samples};
-use crate::dataset::read_class_names;
-use crate::picture::{Resize, grey};
-use crate::{Error, Examples, FeaturesView, Part, shuffle};
+use crate::picture::{Resize, check_size, grey};
+use crate::{Error, Examples, FeaturesView, Part, class_names, shuffle};
 
 /// What pictures are called. Those that are not PNG are pointed out rather than passed over.
 const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"];
@@ -66,13 +65,18 @@ fn number(path: &Path) -> u64 {
 
 /// The names of the classes: the lines of `classes.txt` in `root`, or the folders' names in `part`.
 pub(crate) fn class_names(root: &Path, part: &Path) -> Result<Vec<String>, Error> {
-    match read_class_names(&root.join("classes.txt"))? {
-        Some(names) => Ok(names),
-        None => {
-            let folders = classes(part).map_err(|e| Error::read(part, e))?;
-            folders.iter().map(|folder| name_of(folder)).collect()
-        }
+    if let Some(names) = class_names::read(&root.join("classes.txt"))? {
+        return Ok(names);
     }
+    let folders = classes(part).map_err(|e| Error::read(part, e))?;
+    let names = folders.iter().map(|folder| name_of(folder)).collect::<Result<Vec<_>, _>>()?;
+    // %2F and %2f lead to the same name.
+    if let Some((first, again)) = class_names::repeated(&names) {
+        let found = format!("{:?} again, as of {}", names[again], folders[first].display());
+        let expected = "another name for each class";
+        return Err(Error::invalid(&folders[again], "name of a class", found, expected));
+    }
+    Ok(names)
 }
 
 /// Reads all images below `folder`, whose subfolders are named after `names`.
@@ -81,8 +85,12 @@ pub(crate) fn class_names(root: &Path, part: &Path) -> Result<Vec<String>, Error
 /// drawn from `options.seed`, so that no class comes last.
 ///
 /// # Errors
-/// If a folder is not a class, a picture is damaged, or sizes differ and no size is asked for.
+/// If a folder is not a class, a picture is damaged, sizes differ and no size is asked for, or one is
+/// that no picture can have.
 pub(crate) fn read(folder: &Path, names: &[String], options: &ReadOptions) -> Result<Part, Error> {
+    if let Some(size) = options.resize {
+        check_size(folder, size)?;
+    }
     let mut files = Vec::new();
     for class_folder in classes(folder).map_err(|e| Error::read(folder, e))? {
         let name = name_of(&class_folder)?;
@@ -271,10 +279,12 @@ fn folder_name(class: &str) -> String {
 
 /// The class of a folder: its name with %XX undone.
 fn name_of(folder: &Path) -> Result<String, Error> {
-    let invalid = |name: &str| {
-        Error::invalid(folder, "name of a class", format!("{name:?}"), "text in UTF-8")
+    let invalid = |name: &str, expected: &str| {
+        Error::invalid(folder, "name of a class", format!("{name:?}"), expected)
     };
-    let name = folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| invalid(""))?;
+    let text = "text in UTF-8";
+    let name =
+        folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| invalid("", text))?;
     let mut bytes = Vec::new();
     let mut rest = name.as_bytes();
     while let [first, after @ ..] = rest {
@@ -291,7 +301,8 @@ fn name_of(folder: &Path) -> Result<String, Error> {
             }
         }
     }
-    String::from_utf8(bytes).map_err(|_| invalid(name))
+    let class = String::from_utf8(bytes).map_err(|_| invalid(name, text))?;
+    if class_names::is_fit(&class) { Ok(class) } else { Err(invalid(&class, class_names::FIT)) }
 }
 
 #[cfg(test)]
@@ -313,5 +324,7 @@ mod tests {
         }
         assert_eq!(name_of(Path::new("50%")).unwrap(), "50%");
         assert!(name_of(Path::new("%FF")).is_err());
+        let error = name_of(Path::new("a%09b")).unwrap_err().to_string();
+        assert!(error.contains(r#"found "a\tb", expected a name without control"#), "{error}");
     }
 }

@@ -5,28 +5,25 @@ mod images;
 pub mod npy;
 pub mod npz;
 pub mod png;
+mod tables;
 pub(crate) mod target;
+mod test_part;
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use self::csv::Table;
-use self::npy::Array;
-use crate::dataset::read_class_names;
 use crate::folder::{self, Holding};
 use crate::write::folder_of;
-use crate::{Dataset, Error, Part, lookup};
+use crate::{Dataset, Error, Part, class_names, lookup};
 
 /// What a data set does not say itself, and what is to be made of its images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadOptions {
     /// The column of a CSV file that holds the labels: its name, or its number from 0.
     pub label_column: Option<String>,
-    /// Where the test part is, in the format of the training part, if the source holds one part
-    /// only.
+    /// Where the test part is, in the format of the training part; it is taken in place of one that
+    /// the source holds. Of a source of two parts it is the second.
     pub test: Option<PathBuf>,
     /// The fraction of a source of one part, stratified, that becomes the test part if `test` is not
     /// given. 0.2 by default.
@@ -116,7 +113,7 @@ pub(crate) enum Layout {
     Npz,
     /// Training images and labels, and those of the test part.
     Npy([PathBuf; 2], Option<[PathBuf; 2]>),
-    Csv(PathBuf, Option<PathBuf>),
+    Csv,
     Images(PathBuf, Option<PathBuf>),
 }
 
@@ -127,7 +124,7 @@ impl Layout {
             Self::Idx { compressed: true } => Format::IdxGz,
             Self::Npz => Format::Npz,
             Self::Npy(..) => Format::Npy,
-            Self::Csv(..) => Format::Csv,
+            Self::Csv => Format::Csv,
             Self::Images(..) => Format::Images,
         }
     }
@@ -138,14 +135,9 @@ pub(crate) fn detect(path: &Path, name: &str) -> Option<Layout> {
     if path.is_dir() {
         return detect_folder(path, name);
     }
-    let beside = |name: &str| Some(path.with_file_name(name)).filter(|path| path.is_file());
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "npz" => Some(Layout::Npz),
-        "csv" | "tsv" => {
-            // Kaggle's mnist_train.csv has mnist_test.csv beside it.
-            let test = path.file_name()?.to_str()?.replacen("train", "test", 1);
-            Some(Layout::Csv(path.into(), beside(&test).filter(|test| test != path)))
-        }
+        "csv" | "tsv" => Some(Layout::Csv),
         "npy" => detect_npy(path.parent()?),
         _ => None,
     }
@@ -159,19 +151,8 @@ fn detect_folder(path: &Path, name: &str) -> Option<Layout> {
     if let Some(layout) = detect_npy(path) {
         return Some(layout);
     }
-    let tables = || {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut tables: Vec<_> =
-            entries.filter(|path| path.extension().is_some_and(|e| e == "csv")).collect();
-        tables.sort();
-        tables
-    };
-    let called = |part: &str| {
-        let name = |path: &PathBuf| path.file_name().map(|n| n.to_string_lossy().into_owned());
-        tables().into_iter().find(|path| name(path).is_some_and(|name| name.contains(part)))
-    };
-    if let Some(train) = called("train") {
-        return Some(Layout::Csv(train, called("test")));
+    if tables::has_training(path) {
+        return Some(Layout::Csv);
     }
     if let Some((train, test)) = images::parts(path) {
         return Some(Layout::Images(train, Some(test)));
@@ -179,10 +160,7 @@ fn detect_folder(path: &Path, name: &str) -> Option<Layout> {
     if !images::classes(path).ok()?.is_empty() {
         return Some(Layout::Images(path.into(), None));
     }
-    match &tables()[..] {
-        [only] => Some(Layout::Csv(only.clone(), None)),
-        _ => None,
-    }
+    tables::sole(path).map(|_| Layout::Csv)
 }
 
 fn detect_npy(folder: &Path) -> Option<Layout> {
@@ -213,6 +191,9 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
         if let Holding::Incomplete(missing) = folder::scan(path, name) {
             return Err(Error::Incomplete { folder: path.to_owned(), missing });
         }
+        if let Some(error) = tables::none_is_training(path) {
+            return Err(error);
+        }
         let found = if path.is_dir() { "a folder of something else" } else { "another file" };
         return Err(Error::invalid(path, "data set", found, EXPECTED));
     };
@@ -220,34 +201,34 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
         let found = options.holdout.to_string();
         return Err(Error::invalid(path, "test fraction", found, "more than 0 and less than 1"));
     }
+    let format = layout.format();
+    let asked = |names: &[String]| {
+        let path = options.test.as_deref();
+        path.map(|path| test_part::read(path, format, names, options)).transpose()
+    };
     let set = match layout {
-        Layout::Idx { .. } => folder::open(path, name, options)?,
+        Layout::Idx { .. } => folder::open(path, name, asked(&[])?, options)?,
         Layout::Npz => {
-            let (train, mut test) = npz::read(path)?;
-            if let (None, Some(path)) = (&test, &options.test) {
-                test = Some(npz::read(path)?.0);
-            }
-            put_together(path, name, train, test, None, options)?
+            let (train, test) = npz::read(path)?;
+            put_together(path, name, train, asked(&[])?.or(test), None, options)?
         }
         Layout::Npy(train, test) => {
-            let open = |[features, labels]: [PathBuf; 2]| {
-                npy::pair(Array::open(&features)?, Array::open(&labels)?)
+            let test = match asked(&[])? {
+                None => test.as_ref().map(test_part::read_pair).transpose()?,
+                asked => asked,
             };
-            let given = || match options.test.as_deref().map(|path| detect(path, name)) {
-                Some(Some(Layout::Npy(test, _))) => Some(test),
-                _ => None,
-            };
-            let test = test.or_else(given).map(open).transpose()?;
-            put_together(path, name, open(train)?, test, None, options)?
+            put_together(path, name, test_part::read_pair(&train)?, test, None, options)?
         }
-        Layout::Csv(train, test) => open_csv(path, name, &train, test, options)?,
+        Layout::Csv => tables::open(path, name, options)?,
         Layout::Images(train, test) => {
             let names = match &options.class_names {
                 Some(file) => named_in(file)?,
                 None => images::class_names(path, &train)?,
             };
-            let test = test.or_else(|| options.test.clone());
-            let test = test.map(|test| images::read(&test, &names, options)).transpose()?;
+            let test = match asked(&names)? {
+                None => test.map(|test| images::read(&test, &names, options)).transpose()?,
+                asked => asked,
+            };
             let train = images::read(&train, &names, options)?;
             put_together(path, name, train, test, Some(names), options)?
         }
@@ -259,29 +240,8 @@ pub(crate) fn open(path: &Path, name: &str, options: &ReadOptions) -> Result<Dat
 pub(crate) const EXPECTED: &str = "a folder of four IDX files, .npz, .npy, .csv, or a folder of PNG files for \
                         each class";
 
-fn open_csv(
-    path: &Path,
-    name: &str,
-    train: &Path,
-    test: Option<PathBuf>,
-    options: &ReadOptions,
-) -> Result<Dataset, Error> {
-    let read = |path: &Path, like: Option<&Table>| {
-        crate::map::regular_file_length(path)?;
-        let file = File::open(path).map_err(|e| Error::read(path, e))?;
-        Table::read(path, BufReader::with_capacity(1 << 18, file), options, like)
-    };
-    let table = read(train, None)?;
-    let test = match options.test.clone().or(test) {
-        Some(path) => Some(read(&path, Some(&table))?.into_part(&path)),
-        None => None,
-    };
-    let classes = table.classes.clone();
-    put_together(path, name, table.into_part(train), test, classes, options)
-}
-
-/// Makes a data set of its parts, or of one part by holding some of it out. Names of classes are those
-/// asked for, those found in the data, those in a text file beside it, or those known.
+/// Makes a data set of its parts, or of one part by holding some of it out. Names of classes are
+/// `classes`, those asked for, those in a text file beside the data, or those known.
 pub(crate) fn put_together(
     path: &Path,
     name: &str,
@@ -291,9 +251,9 @@ pub(crate) fn put_together(
     options: &ReadOptions,
 ) -> Result<Dataset, Error> {
     let classes = match (&options.class_names, classes) {
-        (Some(file), _) => Some(named_in(file)?),
-        (None, Some(classes)) => Some(classes),
-        (None, None) => match read_class_names(&classes_path(path))? {
+        (_, Some(classes)) => Some(classes),
+        (Some(file), None) => Some(named_in(file)?),
+        (None, None) => match class_names::read(&classes_path(path))? {
             Some(classes) => Some(classes),
             None => lookup(name).map(|known| known.classes.iter().map(|&c| c.into()).collect()),
         },
@@ -306,7 +266,7 @@ pub(crate) fn put_together(
 
 /// The names of the classes in a text file that was asked for.
 fn named_in(path: &Path) -> Result<Vec<String>, Error> {
-    read_class_names(path)?.ok_or_else(|| {
+    class_names::read(path)?.ok_or_else(|| {
         let expected = "a text file with the name of a class on each line".into();
         Error::Missing { path: path.to_owned(), expected }
     })

@@ -88,6 +88,22 @@ pub(crate) fn load(search: &Search) -> Result<Dataset, Error> {
     Ok(set)
 }
 
+/// Sees to it that `options` ask for nothing that the glyphs have themselves.
+///
+/// # Errors
+/// If they name test data or class names.
+pub(crate) fn check_options(options: &ReadOptions) -> Result<(), Error> {
+    for (path, flag) in [(&options.test, "--test-data"), (&options.class_names, "--class-names")] {
+        if let Some(path) = path {
+            let expected = "none with this built-in data set, which has its own: name the data set \
+                            that it belongs to";
+            let found = path.display().to_string();
+            return Err(Error::invalid(Path::new(GLYPHS), flag, found, expected));
+        }
+    }
+    Ok(())
+}
+
 /// The folder of the glyphs in the cache, if all their files are there.
 pub(crate) fn cached(search: &Search) -> Option<PathBuf> {
     let folder = search.cache_dir.as_ref()?.join(CACHE_FOLDER);
@@ -131,7 +147,7 @@ pub fn write_many(folder: &Path, train: u64, test: u64, seed: u64) -> Result<(),
 }
 
 fn open(folder: &Path) -> Result<Dataset, Error> {
-    let set = folder::open(folder, GLYPHS, &ReadOptions::default())?;
+    let set = folder::open(folder, GLYPHS, None, &ReadOptions::default())?;
     Ok(Dataset { synthetic: true, ..set })
 }
 

@@ -136,6 +136,18 @@ fn what_is_written_reads_back_as_it_was() {
 }
 
 #[test]
+fn images_of_whole_floats_stay_floats_as_tables() {
+    let folder = Folder::empty();
+    let part = |numbers: &[f32]| {
+        Part::from_numbers(Path::new("made"), &[2, 2], numbers.to_vec(), vec![0; numbers.len() / 4])
+    };
+    let (train, test) = (part(&[0.0, 1.0, -0.0, 255.0]), part(&[0.0, 1.0, 12.0, 1.0]));
+    let set = Dataset::new("x", Path::new("x"), None, train, test).unwrap();
+    write(&set, Format::Csv, &folder.path("set")).unwrap();
+    assert_same(&folder.find("set").unwrap(), &set, "whole floats");
+}
+
+#[test]
 fn the_same_data_give_the_same_file() {
     let folder = Folder::empty();
     let set = Dataset::open(&fixture("tiny/idx")).unwrap();

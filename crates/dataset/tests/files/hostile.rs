@@ -229,6 +229,13 @@ fn folders_of_pictures_that_do_not_fit() {
     assert!(error.contains("--resize") && error.contains("5 x 3 pixels"), "{error}");
     let resized = ReadOptions { resize: Some((2, 2)), ..ReadOptions::default() };
     assert_eq!(open(&resized).unwrap().train.shape(), [2, 2]);
+    // A size that no picture can have is refused before the pictures are decoded.
+    let huge = ReadOptions { resize: Some((65_535, 65_535)), ..ReadOptions::default() };
+    let error = open(&huge).unwrap_err().to_string();
+    let says = "set: size: found 65535 x 65535 asked for, expected 1 to 2^26 pixels";
+    assert!(error.ends_with(says), "{error}");
+    let none = ReadOptions { resize: Some((0, 2)), ..ReadOptions::default() };
+    assert!(open(&none).unwrap_err().to_string().contains("found 0 x 2 asked for"));
     fs::remove_file(folder.path("set/a/odd.png")).unwrap();
     fs::write(folder.path("set/b/photo.JPG"), b"x").unwrap();
     let error = open(&default).unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! The crate on real files in temporary folders: found, opened, refused.
 
 mod bad_input;
+mod class_names;
 mod find;
 mod formats;
 mod full_disk;
@@ -8,6 +9,7 @@ mod glyphs;
 mod hostile;
 mod real;
 mod tables;
+mod test_part;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -73,7 +73,7 @@ pub struct DataArgs {
     /// Column of a CSV file that holds the labels: its name, or its number from 0
     #[arg(long, value_name = "COLUMN", help_heading = "Reading your own data")]
     pub label_column: Option<String>,
-    /// File or folder with the test part, where the data holds one part only
+    /// File or folder with the test part, in the format of the data and in place of its own
     #[arg(long, value_name = "PATH", help_heading = "Reading your own data")]
     pub test_data: Option<PathBuf>,
     /// Fraction that becomes the test part where there is none

@@ -134,6 +134,9 @@ fn ones_own_data_read_with_the_wrong_flags() {
         (&["small", "--class-names", "names.txt"], "not one of the 2 classes"),
         (&["small", "--class-names", "no.txt"], "no.txt: no such file"),
         (&["nosuch.csv"], "nosuch.csv: no such file or folder"),
+        (&["small", "--test-data", "no.npz"], "no.npz: no such file or folder; expected test data"),
+        (&["small", "--test-data", "table.csv"], "table.csv: test data: found csv, expected idx"),
+        (&["glyphs", "--test-data", "small"], "glyphs: --test-data: found small, expected none"),
     ] {
         let error = dir.trainer(&["train"]).args(command).fails(1);
         assert!(error.contains(says), "{command:?}: {error}");
