@@ -58,6 +58,11 @@ fn bytes_with_a_point_are_bytes_in_columns_of_pixels() {
         let table = read(&format!("label,pixel0,pixel1\n0,7.0,8\n1,9,{cell}\n")).unwrap();
         assert_eq!(numbers(&table)[..3], [7.0, 8.0, 9.0], "{cell}");
     }
+    // Black and white is on the scale that training wants, and a test table like it.
+    let train = read("label,pixel0,pixel1\n0,1.0,0.0\n1,0.0,1.0\n").unwrap();
+    assert_eq!(numbers(&train), [1.0, 0.0, 0.0, 1.0]);
+    let whole = read("label,pixel0,pixel1\n0,1,0\n1,0,1\n").unwrap();
+    assert_eq!(whole.features, TableFeatures::Pixels(vec![1, 0, 0, 1]));
     // Columns of other names are used as they are.
     assert_eq!(numbers(&read("label,a,b\n0,1.0,2\n").unwrap()), [1.0, 2.0]);
 }
@@ -81,6 +86,14 @@ fn training_and_test_pixels_are_on_one_scale() {
         "{error}"
     );
     assert!(error.contains("train.csv: put both tables on one scale"), "{error}");
+    // Black and white as numbers, and what is like it or not.
+    write("train", "0,0.0,1.0\n1,1.0,0.0");
+    write("test", "1,0,1");
+    let set = open().unwrap();
+    assert_eq!((set.train.dtype(), set.test.dtype()), ("float32", "float32"));
+    write("test", "1,0,7");
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("test.csv: pixels: found other whole numbers, expected 0.0"), "{error}");
     // The other way round it is the training table that is pointed at.
     write("train", "0,-1,0.5\n1,0.5,1");
     write("test", "1,0,1");

@@ -44,6 +44,8 @@ pub(super) struct Cells {
     features: TableFeatures,
     labels: Vec<String>,
     not_byte: Option<NotByte>,
+    /// Whether a pixel was written with a point.
+    pointed: bool,
 }
 
 /// The first cell that keeps columns of pixels from being bytes.
@@ -73,7 +75,7 @@ impl Cells {
             None => TableFeatures::Numbers(Vec::new()),
         };
         let (label, order) = (columns.label, columns.order.clone());
-        Self { label, order, features, labels: Vec::new(), not_byte: None }
+        Self { label, order, features, labels: Vec::new(), not_byte: None, pointed: false }
     }
 
     pub(super) fn push(
@@ -92,6 +94,7 @@ impl Cells {
                 match pixel(cell) {
                     Some(pixel) => {
                         pixels.push(pixel);
+                        self.pointed |= cell.contains(&b'.');
                         continue;
                     }
                     // A table of pixels that are not bytes is one of numbers after all.
@@ -172,7 +175,19 @@ impl Cells {
             },
         };
         let labels = self.labels.iter().enumerate().map(class).collect::<Result<Vec<u16>, _>>()?;
-        let (features, not_byte) = (self.features, self.not_byte);
+        let (mut features, not_byte) = (self.features, self.not_byte);
+        // Black and white written as 0.0 and 1.0 is on the scale that training wants already.
+        let as_numbers = match like.map(|table| &table.features) {
+            None => self.pointed,
+            Some(TableFeatures::Numbers(_)) => true,
+            Some(TableFeatures::Pixels(_)) => false,
+        };
+        if let TableFeatures::Pixels(pixels) = &features
+            && as_numbers
+            && pixels.iter().all(|&pixel| pixel <= 1)
+        {
+            features = TableFeatures::Numbers(pixels.iter().map(|&p| f32::from(p)).collect());
+        }
         Ok(Table { columns, not_byte, shape, features, labels, classes })
     }
 }

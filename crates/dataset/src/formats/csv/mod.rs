@@ -139,7 +139,15 @@ impl Table {
         match (&self.not_byte, &test.not_byte) {
             (Some(cell), None) => Err(cell.error(path, test_path)),
             (None, Some(cell)) => Err(cell.error(test_path, path)),
-            _ => Ok(()),
+            _ => {
+                let are_bytes = |table: &Self| matches!(table.features, TableFeatures::Pixels(_));
+                if are_bytes(self) == are_bytes(test) {
+                    return Ok(());
+                }
+                let expected =
+                    format!("0.0 and 1.0, as in {}: put both tables on one scale", path.display());
+                Err(Error::invalid(test_path, "pixels", "other whole numbers", expected))
+            }
         }
     }
 
