@@ -1,6 +1,7 @@
 //! The crate on real files in temporary folders: found, opened, refused.
 
 mod bad_input;
+mod changed;
 mod find;
 mod formats;
 mod full_disk;
