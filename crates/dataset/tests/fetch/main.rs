@@ -4,6 +4,7 @@ mod archive;
 mod caches;
 mod damage;
 mod disk;
+mod place;
 mod proxy;
 mod real;
 mod resume;
