@@ -9,6 +9,7 @@ mod glyphs;
 mod hostile;
 mod real;
 mod tables;
+mod target;
 
 use std::fs;
 use std::path::{Path, PathBuf};
