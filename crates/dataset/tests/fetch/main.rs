@@ -2,6 +2,8 @@
 
 mod archive;
 mod caches;
+#[path = "../common/mod.rs"]
+mod common;
 mod damage;
 mod disk;
 mod place;

@@ -18,7 +18,7 @@ impl SmallDisk {
         if mount.output().is_ok_and(|output| output.status.success()) {
             return Some(Self(folder));
         }
-        eprintln!("skipped: a small file system can be mounted by the superuser only");
+        skip("a full disk: a small file system can be mounted by the superuser only");
         None
     }
 

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod changed;
+#[path = "../common/mod.rs"]
+mod common;
 mod find;
 mod formats;
 mod full_disk;
@@ -14,6 +16,7 @@ mod target;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::skip;
 use dataset::{Dataset, Error, Search, idx};
 
 /// A temporary folder with a data set in it, which tests damage.

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::util::{Dir, FILES};
+use crate::util::{Dir, FILES, skip};
 
 /// The real Fashion-MNIST, compressed as Keras keeps it, where it is.
 fn real_files() -> Option<PathBuf> {
@@ -108,7 +108,10 @@ fn a_proxy_that_refuses_is_asked_once_for_each_mirror() {
 #[test]
 fn what_keras_has_is_copied_verified_and_found_by_the_other_commands() {
     let Some(real) = real_files() else {
-        eprintln!("skipped: no real Fashion-MNIST; set FLATIRON_DATA to the folder it is in");
+        skip(
+            "what Keras has: no gzipped Fashion-MNIST; set FLATIRON_DATA to the folder that \
+             fashion-mnist/ with its four .gz files is in",
+        );
         return;
     };
     let dir = Dir::new();

@@ -197,7 +197,7 @@ fn has_full_device() -> bool {
     use std::os::unix::fs::FileTypeExt;
     let is_device = fs::metadata("/dev/full").is_ok_and(|full| full.file_type().is_char_device());
     if !is_device {
-        eprintln!("skipped: /dev/full is not the device here");
+        crate::util::skip("a full disk: /dev/full is not the device here");
     }
     is_device
 }
