@@ -84,7 +84,7 @@ fn must_stay(folder: &Path) -> bool {
 /// Moves everything from one folder to another of the same file system, or nothing.
 fn move_into(from: &Path, to: &Path) -> io::Result<()> {
     let mut moved = Vec::new();
-    let attempt = || {
+    let mut attempt = || {
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             let target = to.join(entry.file_name());
@@ -93,7 +93,7 @@ fn move_into(from: &Path, to: &Path) -> io::Result<()> {
         }
         Ok(())
     };
-    let result = { attempt }();
+    let result = attempt();
     if result.is_err() {
         moved.iter().for_each(|(from, to)| drop(fs::rename(to, from)));
     }
