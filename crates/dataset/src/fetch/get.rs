@@ -9,7 +9,7 @@ use super::error::ByHand;
 use super::http::Client;
 use super::part::{Part, with_suffix};
 use super::payload::{self, Check, From, Problem, place};
-use super::sources::{Archive, Source, SourceFile};
+use super::sources::{Archive, Keep, Source, SourceFile};
 use super::{Event, FetchError, Fetched, FetchedSet, Origin, Settings, archive, caches};
 use crate::{Error, folder};
 
@@ -53,9 +53,15 @@ pub fn in_place(
     folder: &Path,
     progress: &mut dyn FnMut(&Event<'_>),
 ) -> Result<Vec<Option<(PathBuf, Check)>>, FetchError> {
-    let verified = |file| match find_in_place(source, file, folder, progress)? {
-        InPlace::Good(path, check) => Ok(Some((path, check))),
-        InPlace::Bad { .. } | InPlace::Nothing => Ok(None),
+    let verified = |file: &SourceFile| match find_in_place(source, file, folder, progress) {
+        Ok(InPlace::Good(path, check)) => Ok(Some((path, check))),
+        Ok(InPlace::Bad { .. } | InPlace::Nothing) => Ok(None),
+        // Most likely the published file, of which a part is kept here, and all of it by torchvision.
+        Err(FetchError::Foreign { path, why, .. }) if file.keep != Keep::Whole => {
+            progress(&Event::Skipped { path: &path, why: &why });
+            Ok(None)
+        }
+        Err(error) => Err(error),
     };
     source.files.iter().map(verified).collect()
 }
@@ -95,14 +101,18 @@ fn find_in_place(
     match payload::verify(&read, file) {
         Ok(check) => Ok(InPlace::Good(read, check)),
         Err(Problem::Read(source)) => Err(unreadable(&read, source)),
-        Err(problem) if payload::is_whole_idx(&read) => {
-            let (set, why) = (source.name.clone(), why(&problem));
-            Err(FetchError::Foreign { path: read, set, why })
-        }
-        Err(problem) => {
-            progress(&Event::Skipped { path: &read, why: &why(&problem) });
-            Ok(InPlace::Bad { read, others: paths })
-        }
+        Err(problem) => match payload::whole_idx(&read) {
+            Some(header) => {
+                let (found, published) = (header.describe(), file.kept_header().describe());
+                let differs = || format!("is {found}, not {published}");
+                let why = if found == published { why(&problem) } else { differs() };
+                Err(FetchError::Foreign { path: read, set: source.name.clone(), why })
+            }
+            None => {
+                progress(&Event::Skipped { path: &read, why: &why(&problem) });
+                Ok(InPlace::Bad { read, others: paths })
+            }
+        },
     }
 }
 

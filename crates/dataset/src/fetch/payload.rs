@@ -117,14 +117,14 @@ pub(super) fn verify(path: &Path, file: &SourceFile) -> Result<Check, Problem> {
     Ok(if sha256.is_some() { Check::Payload } else { Check::NoHashKnown })
 }
 
-/// Whether a file is IDX, of whatever, whole to the last byte, gzipped or not.
-pub(super) fn is_whole_idx(path: &Path) -> bool {
-    let Ok((mut input, _)) = open(path) else { return false };
-    let Ok(header) = read_header(path, &mut input) else { return false };
+/// The header of a file that is IDX, of whatever, whole to the last byte, gzipped or not.
+pub(super) fn whole_idx(path: &Path) -> Option<Header> {
+    let (mut input, _) = open(path).ok()?;
+    let header = read_header(path, &mut input).ok()?;
     let elements = (header.file_size() - header.size()) as u64;
     // One byte more is asked for: there must be none, and gzip's checksum is at the end.
     let found = io::copy(&mut input.take(elements.saturating_add(1)), &mut io::sink());
-    found.is_ok_and(|found| found == elements)
+    found.is_ok_and(|found| found == elements).then_some(header)
 }
 
 /// Opens a gzip file or a bare one; what is read is inflated. Also says whether it is gzip.

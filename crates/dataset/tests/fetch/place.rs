@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dataset::fetch::{self, Check, Event, FetchError, Origin};
+use dataset::fetch::{self, Check, Event, FetchError, Keep, Origin};
 use dataset::idx::{ElementType, Header};
 use tempfile::TempDir;
 
@@ -105,4 +105,24 @@ fn a_whole_file_that_is_not_the_published_one_is_somebodys_own_and_stays() {
         assert_eq!(names(path.parent().unwrap()).len(), 2);
     }
     assert!(server.requests().is_empty());
+}
+
+/// As torchvision keeps QMNIST's labels: no reason to stop, and none to overwrite them.
+#[test]
+fn a_published_file_of_which_a_part_is_kept_is_passed_over_and_stays() {
+    let header = Header { element: ElementType::I32, dims: vec![3, 8] };
+    let extended = [header.to_bytes(), vec![0; 96]].concat();
+    let mut set = source(&[]);
+    set.files[0].name = "train-labels-idx1-ubyte".into();
+    (set.files[0].header, set.files[0].sha256) = (header, None);
+    set.files[0].keep = Keep::FirstColumn;
+    let root = root(&[("tiny-train-labels-idx2-int", &extended)]);
+    let folder = root.path().join("tiny");
+    let mut said = Vec::new();
+    let found = fetch::in_place(&set, &folder, &mut |event| said.push(format!("{event:?}")));
+    assert_eq!(found.unwrap(), [None]);
+    assert!(said.len() == 1 && said[0].contains("is int32 [3, 8], not uint8 [3]"), "{said:?}");
+    let run = run_with(&set, root, network());
+    assert!(matches!(run.result, Err(FetchError::Foreign { .. })), "{:?}", run.result);
+    assert_eq!(fs::read(folder.join("tiny-train-labels-idx2-int")).unwrap(), extended);
 }
