@@ -12,7 +12,7 @@ use std::time::Duration;
 use dataset::fetch::{
     self, Caches, FetchError, FetchedSet, Keep, Network, Proxy, Settings, Source, SourceFile,
 };
-use dataset::idx::{ElementType, Header};
+use dataset::idx::{ElementType, Header, Idx};
 
 use super::memory::within;
 use super::{Folder, SMALL};
@@ -53,7 +53,8 @@ pub fn response(data: &[u8]) -> bool {
 }
 
 /// What lies in the folder already: where a part came from, the part, and a file of the final name.
-/// The server has the published file, so there it must be in the end.
+/// The server has the published file, so there it must be in the end; but a whole IDX file of something
+/// else is somebody's own, and must stay.
 pub fn leftovers(data: &[u8]) -> bool {
     let mut pieces = pieces(data);
     let source = source(&answer_by(|request| {
@@ -84,9 +85,16 @@ pub fn leftovers(data: &[u8]) -> bool {
         };
         fs::write(set.join(name), piece).unwrap();
     }
-    let got = within(32 * SMALL + data.len(), || get(&source, &folder, Caches::default()));
-    let got = got.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(fs::read(&got.files[0].path).unwrap(), PAYLOAD);
+    let before = fs::read(set.join(FILE));
+    match within(32 * SMALL + data.len(), || get(&source, &folder, Caches::default())) {
+        Ok(got) => assert_eq!(fs::read(&got.files[0].path).unwrap(), PAYLOAD),
+        Err(FetchError::Foreign { path, .. }) => {
+            let bytes = fs::read(&path).unwrap();
+            assert!(bytes == before.unwrap() && bytes != PAYLOAD);
+            Idx::parse(&path, bytes).unwrap();
+        }
+        Err(other) => panic!("{other}"),
+    }
     true
 }
 

@@ -32,7 +32,8 @@ impl Dataset {
     /// the folders of `search`.
     ///
     /// # Errors
-    /// If nothing goes by that name, it is not here, or a file of it is damaged.
+    /// If nothing goes by that name, it is not here, a place where it may be cannot be read, or a
+    /// file of it is damaged.
     pub fn find(name_or_path: &str, search: &Search) -> Result<Self, Error> {
         Self::find_with(name_or_path, search, &ReadOptions::default())
     }
@@ -52,7 +53,7 @@ impl Dataset {
                 glyphs::load(search)?.reshaped(options)
             }
             Some(known) => formats::open(&search.find_known(known)?, known.name, options),
-            None if Path::new(name_or_path).exists() => {
+            None if search::exists(Path::new(name_or_path))? => {
                 Self::open_with(Path::new(name_or_path), options)
             }
             None => match search.locate(name_or_path)? {
@@ -77,6 +78,8 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_with(path: &Path, options: &ReadOptions) -> Result<Self, Error> {
+        // What cannot be read is another thing than what is not there, or is no data set.
+        search::exists(path)?;
         formats::open(path, &folder::name_of(path), options)
     }
 

@@ -1,6 +1,7 @@
 //! A folder that holds the four IDX files of a data set, under any of the names they go by.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::catalogue::FILE_NAMES;
@@ -18,20 +19,45 @@ pub(crate) enum Holding {
     All([PathBuf; 4]),
 }
 
-/// Looks for the four files of the data set `name` in `folder`.
+/// Looks for the four files of the data set `name` in `folder`: the first of each in the order of
+/// [`candidates`]. An unreadable folder holds nothing.
+pub(crate) fn scan(folder: &Path, name: &str) -> Holding {
+    first_of_each(candidates(folder, name).unwrap_or_default())
+}
+
+/// Everything in `folder` that goes by the names of the four files of the data set `name`, for each
+/// of the four what is preferred first. A folder that is not there has nothing.
 ///
 /// A file's name is `[NAME-]{train|t10k|test}-{images|labels}{-|.}idxN-TYPE[.gz]`. A raw file is
-/// preferred to a gzipped one. An unreadable folder holds nothing.
-pub(crate) fn scan(folder: &Path, name: &str) -> Holding {
-    let mut found: [Option<PathBuf>; 4] = [const { None }; 4];
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort_by_key(|path| (path.extension().is_some_and(|e| e == "gz"), path.clone()));
-    for path in paths {
+/// preferred to a gzipped one. What is no file comes last: archives of MNIST unpack to a folder
+/// `train-images-idx3-ubyte` beside the file `train-images.idx3-ubyte`.
+pub(crate) fn candidates(folder: &Path, name: &str) -> Result<[Vec<PathBuf>; 4], Error> {
+    let mut found = [const { Vec::new() }; 4];
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(found);
+        }
+        Err(e) => return Err(Error::read(folder, e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|e| Error::read(folder, e))?.path();
         if let Some(role) = path.file_name().and_then(|n| role(n.to_str()?, name)) {
-            found[role].get_or_insert(path);
+            found[role].push(path);
         }
     }
+    let rank = |path: &PathBuf| (!path.is_file(), is_named_gzip(path), path.clone());
+    found.iter_mut().for_each(|paths| paths.sort_by_cached_key(rank));
+    Ok(found)
+}
+
+/// Whether a file is a gzipped one by its name.
+pub(crate) fn is_named_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
+fn first_of_each(candidates: [Vec<PathBuf>; 4]) -> Holding {
+    let found = candidates.map(|paths| paths.into_iter().next());
     if found.iter().all(Option::is_none) {
         return Holding::Nothing;
     }
@@ -44,7 +70,7 @@ pub(crate) fn scan(folder: &Path, name: &str) -> Holding {
 }
 
 /// Which of the four files goes by `file`: 0 to 3 in the order of [`FILE_NAMES`].
-fn role(file: &str, name: &str) -> Option<usize> {
+pub(crate) fn role(file: &str, name: &str) -> Option<usize> {
     let file = file.strip_suffix(".gz").unwrap_or(file);
     let file = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).unwrap_or(file);
     let (part, rest) = file.split_once('-')?;
@@ -95,7 +121,7 @@ pub(crate) fn open_test(folder: &Path, name: &str) -> Result<Part, Error> {
 }
 
 fn all_four(folder: &Path, name: &str) -> Result<[PathBuf; 4], Error> {
-    let missing = match scan(folder, name) {
+    let missing = match first_of_each(candidates(folder, name)?) {
         Holding::All(files) => return Ok(files),
         Holding::Incomplete(missing) => missing,
         Holding::Nothing => vec!["all four".into()],

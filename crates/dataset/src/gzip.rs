@@ -146,7 +146,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-fn read_header(path: &Path, decoder: &mut impl Read) -> Result<Header, Error> {
+pub(crate) fn read_header(path: &Path, decoder: &mut impl Read) -> Result<Header, Error> {
     let mut bytes = Vec::new();
     let mut wanted = 4;
     loop {

@@ -33,7 +33,7 @@ pub struct Found {
 /// Lists the known data sets, then all others in the folders of `search`. Reads no contents.
 ///
 /// # Errors
-/// If the folder given on the command line does not exist.
+/// As [`Search::locate`].
 pub fn list(search: &Search) -> Result<Vec<Listed>, Error> {
     let mut listed = Vec::new();
     for known in known() {

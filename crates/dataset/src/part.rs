@@ -28,9 +28,11 @@ pub(crate) enum Features {
     F32(Vec<f32>),
 }
 
+/// Labels are always in memory, a byte or two an example: their range is checked once, and must hold
+/// for as long as somebody trains on them, whatever happens to the file.
 #[derive(Debug)]
 enum Labels {
-    U8(Bytes, Range<usize>),
+    U8(Vec<u8>),
     U16(Vec<u16>),
 }
 
@@ -55,8 +57,9 @@ impl Features {
             }
             Err(_) => {
                 let (elements, _) = bytes[start..].as_chunks();
-                finite(path, elements.iter().map(|&e| f32::from_ne_bytes(e)).collect())
-                    .map(Self::F32)
+                let values = elements.iter().map(|&e| f32::from_ne_bytes(e)).collect();
+                bytes.check_unchanged()?;
+                finite(path, values).map(Self::F32)
             }
         }
     }
@@ -67,11 +70,12 @@ impl Part {
     ///
     /// Unsigned bytes stay where they are (pixels, divided by 255 in training); any other element
     /// type is decoded to `f32` and used as it is. Labels may be of any type that holds whole
-    /// numbers from 0 to 65,535.
+    /// numbers from 0 to 65,535; they are copied.
     ///
     /// # Errors
     /// If the dimensions are not those of images and labels, the counts differ, there are no
-    /// examples, a feature is not finite, or a label is not a class number.
+    /// examples, a feature is not finite, a label is not a class number, or a file changed while it
+    /// was copied.
     pub fn from_idx(images: Idx, labels: Idx) -> Result<Self, Error> {
         let &[count, ref shape @ ..] = images.dims() else {
             return Err(wrong_rank(&images, "[examples, rows, columns]"));
@@ -90,15 +94,23 @@ impl Part {
                 let (bytes, start) = images.into_bytes();
                 Features::pixels(bytes, start)
             }
-            _ => Features::F32(finite(&images_path, images.to_f32())?),
+            _ => {
+                let values = images.to_f32();
+                images.check_unchanged()?;
+                Features::F32(finite(&images_path, values)?)
+            }
         };
         let labels = match labels.element() {
             ElementType::U8 => {
-                let (bytes, start) = labels.into_bytes();
-                let end = bytes.len();
-                Labels::U8(bytes, start..end)
+                let classes = labels.payload().to_vec();
+                labels.check_unchanged()?;
+                Labels::U8(classes)
             }
-            _ => Labels::narrowest(class_numbers(&labels_path, &labels.to_f64())?),
+            _ => {
+                let numbers = labels.to_f64();
+                labels.check_unchanged()?;
+                Labels::narrowest(class_numbers(&labels_path, &numbers)?)
+            }
         };
         Ok(Self { features, labels, shape, images_path, labels_path })
     }
@@ -178,7 +190,7 @@ impl Part {
     /// The labels' element type by its NumPy name: "uint8" or "uint16".
     pub fn label_dtype(&self) -> &'static str {
         match self.labels {
-            Labels::U8(..) => "uint8",
+            Labels::U8(_) => "uint8",
             Labels::U16(_) => "uint16",
         }
     }
@@ -230,18 +242,16 @@ impl Part {
         })
     }
 
-    /// Asks whether the mapped files are as they were when they were opened; a long run asks after
-    /// each epoch. What can and what cannot be detected: [`crate::Map::check_unchanged`].
+    /// Asks whether the file that the features are mapped from is as it was when it was opened; a
+    /// long run asks after each epoch, and whoever copies features asks once they are copied. What
+    /// can and what cannot be detected: [`crate::Map::check_unchanged`].
     ///
     /// # Errors
-    /// [`Error::Changed`] if one is not.
+    /// [`Error::Changed`] if it is not.
     pub fn check_unchanged(&self) -> Result<(), Error> {
-        if let Features::U8(bytes, _) | Features::Mapped(bytes, _) = &self.features {
-            bytes.check_unchanged()?;
-        }
-        match &self.labels {
-            Labels::U8(bytes, _) => bytes.check_unchanged(),
-            Labels::U16(_) => Ok(()),
+        match &self.features {
+            Features::U8(bytes, _) | Features::Mapped(bytes, _) => bytes.check_unchanged(),
+            Features::F32(_) => Ok(()),
         }
     }
 }
@@ -249,17 +259,14 @@ impl Part {
 impl Labels {
     fn narrowest(labels: Vec<u16>) -> Self {
         match labels.iter().map(|&l| u8::try_from(l)).collect::<Result<Vec<u8>, _>>() {
-            Ok(bytes) => {
-                let range = 0..bytes.len();
-                Self::U8(Bytes::Owned(bytes), range)
-            }
+            Ok(bytes) => Self::U8(bytes),
             Err(_) => Self::U16(labels),
         }
     }
 
     fn view(&self) -> LabelsView<'_> {
         match self {
-            Self::U8(bytes, range) => LabelsView::U8(&bytes[range.clone()]),
+            Self::U8(labels) => LabelsView::U8(labels),
             Self::U16(labels) => LabelsView::U16(labels),
         }
     }

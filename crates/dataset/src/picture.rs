@@ -84,7 +84,8 @@ impl Part {
     /// not so already. Labels and element type stay.
     ///
     /// # Errors
-    /// If the examples are no images, `[rows, columns]` or `[rows, columns, 1 or 3]`.
+    /// If the examples are no images, `[rows, columns]` or `[rows, columns, 1 or 3]`, or their file
+    /// changed while they were read.
     pub fn reshaped(self, grey: bool, size: Option<(usize, usize)>) -> Result<Self, Error> {
         let wrong = |part: &Self| {
             let found = format!("examples shaped {:?}", part.shape());
@@ -126,6 +127,7 @@ impl Part {
                 Features::F32(images.flat_map(|image| convert(image.to_vec())).collect())
             }
         };
+        self.check_unchanged()?;
         let mut shape = vec![to_rows, to_columns];
         if !grey && self.shape().len() == 3 {
             shape.push(channels);

@@ -1,6 +1,8 @@
 //! Where data sets are looked for.
 
 use std::env;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::catalogue::suggestion;
@@ -51,16 +53,21 @@ impl Search {
     /// [`crate::formats::Format`]. No contents are read.
     ///
     /// # Errors
-    /// If the folder given on the command line does not exist.
+    /// If the folder given on the command line does not exist, or a place before the one where the
+    /// data set is cannot be read: it may be there as well.
     pub fn locate(&self, name: &str) -> Result<Option<PathBuf>, Error> {
-        let mut places = self.places(name)?.into_iter();
-        Ok(places.find(|place| place.exists() && formats::detect(place, name).is_some()))
+        for place in self.places(name)? {
+            if exists(&place)? && formats::detect(&place, name).is_some() {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// Every place that `name` could be, in order.
     fn places(&self, name: &str) -> Result<Vec<PathBuf>, Error> {
         if let Some(folder) = &self.data_dir
-            && !folder.is_dir()
+            && !(exists(folder)? && folder.is_dir())
         {
             let expected = "a folder with data sets (--data-dir)".into();
             return Err(Error::Missing { path: folder.clone(), expected });
@@ -70,7 +77,9 @@ impl Search {
             places.push(folder.join(name));
             for extension in ["npz", "csv"] {
                 let file = folder.join(format!("{name}.{extension}"));
-                places.extend(file.is_file().then_some(file));
+                if exists(&file)? && file.is_file() {
+                    places.push(file);
+                }
             }
             if let Some(torchvision) = lookup(name).and_then(|known| known.torchvision) {
                 places.push(folder.join(torchvision).join("raw"));
@@ -107,6 +116,28 @@ impl Search {
             Path::new("data").join(known.name).display()
         );
         Err(Error::NotFound { name: known.name.into(), looked, remedy })
+    }
+}
+
+/// Whether there is anything at `path`.
+///
+/// # Errors
+/// [`Error::Read`] if that cannot be found out, or it is a folder that cannot be read.
+pub(crate) fn exists(path: &Path) -> Result<bool, Error> {
+    let found = fs::metadata(path).and_then(|found| match found.is_dir() {
+        true => fs::read_dir(path).map(drop),
+        false => Ok(()),
+    });
+    match found {
+        Ok(()) => Ok(true),
+        Err(e) => match e.kind() {
+            // Nothing can go by a name that the system does not take.
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput => Ok(false),
+            _ => Err(Error::read(path, e)),
+        },
     }
 }
 

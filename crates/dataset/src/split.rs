@@ -45,7 +45,8 @@ pub fn stratified(labels: LabelsView<'_>, fraction: f64, seed: u64) -> (Vec<u32>
 }
 
 impl Part {
-    /// A copy of the examples numbered `indices`, in that order.
+    /// A copy of the examples numbered `indices`, in that order. Whether their file was whole
+    /// meanwhile, [`Part::check_unchanged`] says afterwards.
     ///
     /// # Panics
     /// If one is not the number of an example.
@@ -97,9 +98,11 @@ impl Dataset {
     /// are the test part.
     ///
     /// # Errors
-    /// If `fraction` is not between 0 and 1, or so small that no example is drawn.
+    /// If `fraction` is not between 0 and 1, or so small that no example is drawn, or a file changed
+    /// while it was copied.
     pub fn resplit(&self, fraction: f64, seed: u64) -> Result<Self, Error> {
         let all = self.train.followed_by(&self.test);
+        self.check_unchanged()?;
         let classes = Some(self.classes.clone());
         let mut set = Self::held_out(&self.name, &self.source, classes, all, fraction, seed)?;
         set.synthetic = self.synthetic;
@@ -133,7 +136,9 @@ impl Dataset {
             test.len(),
             all.len()
         );
-        let mut set = Self::new(name, source, classes, all.select(&train), all.select(&test))?;
+        let (train, test) = (all.select(&train), all.select(&test));
+        all.check_unchanged()?;
+        let mut set = Self::new(name, source, classes, train, test)?;
         set.notices.push(notice);
         Ok(set)
     }
@@ -187,5 +192,19 @@ mod tests {
         let FeaturesView::U8(pixels) = some.examples().features() else { panic!() };
         assert_eq!(pixels, [8, 9, 0, 1]);
         assert_eq!(labels_of(some.examples().labels()), [9, 5]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn pixels_that_change_while_some_are_held_out_are_an_error() {
+        use crate::idx::{self, Idx};
+        let folder = tempfile::tempdir().unwrap();
+        let [images, labels] = ["images", "labels"].map(|name| folder.path().join(name));
+        idx::write(&images, &[6, 2, 2], &[7u8; 24]).unwrap();
+        idx::write(&labels, &[6], &[0u8; 6]).unwrap();
+        let all = Part::from_idx(Idx::open(&images).unwrap(), Idx::open(&labels).unwrap()).unwrap();
+        std::fs::File::options().write(true).open(&images).unwrap().set_len(100).unwrap();
+        let result = Dataset::held_out("set", folder.path(), None, all, 0.5, 1);
+        assert!(matches!(result, Err(Error::Changed { path, .. }) if path == images));
     }
 }

@@ -41,9 +41,11 @@ pub fn write_atomically(
 /// # Errors
 /// As [`write_atomically`].
 pub fn check_destination(path: &Path) -> Result<(), Error> {
-    let attempt = || match open_special(path)? {
-        Some(_) => Ok(()),
-        None => {
+    // A pipe is left alone: opening it waits for its reader, and closing it again is the end of what
+    // that reads.
+    let attempt = || match is_pipe(path) || open_special(path)?.is_some() {
+        true => Ok(()),
+        false => {
             temporary_beside(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())).map(drop)
         }
     };
@@ -90,6 +92,19 @@ pub(crate) fn refuse_read_only(folder: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder is read-only"));
     }
     Ok(())
+}
+
+fn is_pipe(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
 }
 
 fn open_special(path: &Path) -> io::Result<Option<File>> {
@@ -195,7 +210,8 @@ mod tests {
         let full = Path::new("/dev/full");
         let is_device = || fs::metadata(full).is_ok_and(|full| full.file_type().is_char_device());
         if !is_device() {
-            eprintln!("skipped: /dev/full is not the device here");
+            // The test runner swallows what eprintln! prints.
+            writeln!(io::stderr(), "skipped: a full device: /dev/full is not one here").unwrap();
             return;
         }
         // Through a link in a folder of this test: a writer that renames replaces the link, and not
@@ -207,6 +223,31 @@ mod tests {
         let message = error.to_string();
         assert!(message.starts_with(&format!("{}: cannot be written", link.display())), "{error}");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && is_device());
+    }
+
+    /// Both would wait for ever if the check had opened the pipe: the check for a reader, which is not
+    /// there yet, and the writer for one that has seen the end.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_opened_before_it_is_written() {
+        use std::process::{Command, Stdio};
+        use std::sync::mpsc;
+        use std::time::Duration;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (sender, done) = mpsc::channel();
+        let path = pipe.clone();
+        std::thread::spawn(move || {
+            sender.send(check_destination(&path)).unwrap();
+            sender.send(write_atomically(&path, |out| out.write_all(b"through"))).unwrap();
+        });
+        let limit = Duration::from_secs(20);
+        done.recv_timeout(limit).expect("the check waits").unwrap();
+        let reader = Command::new("cat").arg(&pipe).stdout(Stdio::piped()).spawn().unwrap();
+        done.recv_timeout(limit).expect("the writer waits").unwrap();
+        assert_eq!(reader.wait_with_output().unwrap().stdout, b"through");
+        assert_eq!(names(folder.path()), ["pipe"]);
     }
 
     #[cfg(unix)]

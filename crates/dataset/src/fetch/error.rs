@@ -74,6 +74,19 @@ pub enum FetchError {
         /// What the system said.
         source: io::Error,
     },
+    /// A good file that is not the published one lies where that belongs: somebody's own.
+    #[error(
+        "{} is a whole IDX file, but not that of {set}: it {why}; it is left as it is: get {set} \
+         into another folder (--data-dir), or move this file away and try again", .path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The data set's name.
+        set: String,
+        /// How it differs, in words that continue "it".
+        why: String,
+    },
     /// Another process is getting the same file.
     #[error("{} is being written by another process: wait for it to end", .path.display())]
     Busy {

@@ -9,16 +9,18 @@ use super::error::ByHand;
 use super::http::Client;
 use super::part::{Part, with_suffix};
 use super::payload::{self, Check, From, Problem, place};
-use super::sources::{Archive, Source, SourceFile};
+use super::sources::{Archive, Keep, Source, SourceFile};
 use super::{Event, FetchError, Fetched, FetchedSet, Origin, Settings, archive, caches};
+use crate::{Error, folder};
 
 /// Puts all files of `source` into `settings.root/NAME`, each verified before it gets its name.
 ///
-/// Files that lie there already are verified and kept; one that turns out to be damaged is
-/// replaced once a good one has arrived. `progress` sees every step.
+/// Files that lie there already are verified and kept; one that turns out to be damaged (cut short,
+/// or not IDX at all) is replaced once a good one has arrived. `progress` sees every step.
 ///
 /// # Errors
-/// Why the first file that could not be had could not: see [`FetchError`]. Files before it stay.
+/// Why the first file that could not be had could not: see [`FetchError`]. Files before it stay, and
+/// so does a whole IDX file that is not the published one.
 pub fn get(
     source: &Source,
     settings: &Settings,
@@ -40,29 +42,78 @@ pub fn get(
 }
 
 /// For each file of `source`: where in `folder` it lies and how far it could be checked, if it lies
-/// there and is what it should be. Reads, and writes nothing.
-pub fn in_place(source: &Source, folder: &Path) -> Vec<Option<(PathBuf, Check)>> {
-    source.files.iter().map(|file| find_in_place(file, folder, &mut |_| {})).collect()
+/// there and is what it should be. Reads, and writes nothing. `progress` sees the damaged ones.
+///
+/// Of several files in the same role the one is looked at that opening the folder would read.
+///
+/// # Errors
+/// [`FetchError::Foreign`] and [`FetchError::Read`].
+pub fn in_place(
+    source: &Source,
+    folder: &Path,
+    progress: &mut dyn FnMut(&Event<'_>),
+) -> Result<Vec<Option<(PathBuf, Check)>>, FetchError> {
+    let verified = |file: &SourceFile| match find_in_place(source, file, folder, progress) {
+        Ok(InPlace::Good(path, check)) => Ok(Some((path, check))),
+        Ok(InPlace::Bad { .. } | InPlace::Nothing) => Ok(None),
+        // Most likely the published file, of which a part is kept here, and all of it by torchvision.
+        Err(FetchError::Foreign { path, why, .. }) if file.keep != Keep::Whole => {
+            progress(&Event::Skipped { path: &path, why: &why });
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    };
+    source.files.iter().map(verified).collect()
 }
 
-/// The file under one of its usual names, inflated or not, if it verifies.
+/// What a folder has in the role of a file.
+enum InPlace {
+    /// The file itself.
+    Good(PathBuf, Check),
+    /// A damaged file that is read all the same, and what else is there in its role.
+    Bad {
+        read: PathBuf,
+        others: Vec<PathBuf>,
+    },
+    Nothing,
+}
+
+/// Verifies what opening `folder` would read in the role of `file`, and only that: another file
+/// beside it may be good, and nobody would read it.
 fn find_in_place(
+    source: &Source,
     file: &SourceFile,
     folder: &Path,
     progress: &mut dyn FnMut(&Event<'_>),
-) -> Option<(PathBuf, Check)> {
-    let dotted = file.name.replacen("-idx", ".idx", 1);
-    let names = [file.name.clone(), dotted.clone(), format!("{}.gz", file.name), dotted + ".gz"];
-    for path in names.map(|name| folder.join(name)) {
-        if !path.is_file() {
-            continue;
-        }
-        match payload::verify(&path, file) {
-            Ok(check) => return Some((path, check)),
-            Err(problem) => progress(&Event::Skipped { path: &path, why: &why(&problem) }),
-        }
+) -> Result<InPlace, FetchError> {
+    let unreadable = |path: &Path, source| FetchError::Read { path: path.into(), source };
+    let mut all = folder::candidates(folder, &source.name).map_err(|error| match error {
+        Error::Read { path, source } => unreadable(&path, source),
+        other => unreadable(folder, io::Error::other(other)),
+    })?;
+    let role = folder::role(&file.name, &source.name);
+    let mut paths = role.map(|role| std::mem::take(&mut all[role])).unwrap_or_default();
+    paths.retain(|path| path.is_file());
+    if paths.is_empty() {
+        return Ok(InPlace::Nothing);
     }
-    None
+    let read = paths.remove(0);
+    match payload::verify(&read, file) {
+        Ok(check) => Ok(InPlace::Good(read, check)),
+        Err(Problem::Read(source)) => Err(unreadable(&read, source)),
+        Err(problem) => match payload::whole_idx(&read) {
+            Some(header) => {
+                let (found, published) = (header.describe(), file.kept_header().describe());
+                let differs = || format!("is {found}, not {published}");
+                let why = if found == published { why(&problem) } else { differs() };
+                Err(FetchError::Foreign { path: read, set: source.name.clone(), why })
+            }
+            None => {
+                progress(&Event::Skipped { path: &read, why: &why(&problem) });
+                Ok(InPlace::Bad { read, others: paths })
+            }
+        },
+    }
 }
 
 struct Getter<'a> {
@@ -76,11 +127,21 @@ struct Getter<'a> {
 
 impl Getter<'_> {
     fn get(&mut self, file: &SourceFile) -> Result<Fetched, FetchError> {
-        if let Some((path, check)) = find_in_place(file, self.folder, self.progress) {
-            return Ok(Fetched { path, origin: Origin::InPlace, check });
-        }
+        let (bad, others) = match find_in_place(self.source, file, self.folder, self.progress)? {
+            InPlace::Good(path, check) => {
+                return Ok(Fetched { path, origin: Origin::InPlace, check });
+            }
+            InPlace::Bad { read, others } => (Some(read), others),
+            InPlace::Nothing => (None, Vec::new()),
+        };
         create_folder(self.folder)?;
-        let target = self.folder.join(&file.name);
+        // A bad file that goes by another name would go on to be read before a good one of the usual
+        // name; but a raw file is read before any that is named as gzipped.
+        let bad = bad.filter(|path| !folder::is_named_gzip(path));
+        let target = bad.unwrap_or_else(|| self.folder.join(&file.name));
+        if let Some((origin, check)) = self.take_from_beside(file, others, &target)? {
+            return Ok(Fetched { path: target, origin, check });
+        }
         if let Some((origin, check)) = self.take_from_caches(file, &target)? {
             return Ok(Fetched { path: target, origin, check });
         }
@@ -89,6 +150,27 @@ impl Getter<'_> {
             None => self.download(file, &target)?,
         };
         Ok(Fetched { path: target, origin, check })
+    }
+
+    /// Puts the first good one of the files `others` at `target`.
+    fn take_from_beside(
+        &mut self,
+        file: &SourceFile,
+        others: Vec<PathBuf>,
+        target: &Path,
+    ) -> Result<Option<(Origin, Check)>, FetchError> {
+        for path in others {
+            match place(&path, From::Cache, file, target) {
+                Ok(check) => return Ok(Some((Origin::Beside { path }, check))),
+                Err(Problem::Write(path, source)) => {
+                    return Err(FetchError::Write { path, kept: false, source });
+                }
+                Err(problem) => {
+                    (self.progress)(&Event::Skipped { path: &path, why: &why(&problem) });
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn take_from_caches(

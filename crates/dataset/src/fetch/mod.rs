@@ -190,6 +190,11 @@ pub struct Fetched {
 pub enum Origin {
     /// It was there.
     InPlace,
+    /// A file that lay beside it and is the same, such as the gzipped one.
+    Beside {
+        /// That file.
+        path: PathBuf,
+    },
     /// The cache of another tool.
     Cache {
         /// Whose.

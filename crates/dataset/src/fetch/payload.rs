@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::sources::{Keep, SourceFile};
-use crate::gzip::is_gzip;
+use crate::gzip::{is_gzip, read_header};
 use crate::idx::Header;
 use crate::{Error, write_atomically};
 
@@ -115,6 +115,16 @@ pub(super) fn verify(path: &Path, file: &SourceFile) -> Result<Check, Problem> {
     let sha256 = file.kept_sha256();
     check_payload(&mut input, &file.kept_header(), sha256, |_| Ok(()))?;
     Ok(if sha256.is_some() { Check::Payload } else { Check::NoHashKnown })
+}
+
+/// The header of a file that is IDX, of whatever, whole to the last byte, gzipped or not.
+pub(super) fn whole_idx(path: &Path) -> Option<Header> {
+    let (mut input, _) = open(path).ok()?;
+    let header = read_header(path, &mut input).ok()?;
+    let elements = (header.file_size() - header.size()) as u64;
+    // One byte more is asked for: there must be none, and gzip's checksum is at the end.
+    let found = io::copy(&mut input.take(elements.saturating_add(1)), &mut io::sink());
+    found.is_ok_and(|found| found == elements).then_some(header)
 }
 
 /// Opens a gzip file or a bare one; what is read is inflated. Also says whether it is gzip.

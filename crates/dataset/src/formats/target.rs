@@ -1,8 +1,9 @@
 //! Writing a whole folder so that it appears complete or not at all.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,24 +14,24 @@ use crate::{Error, FeaturesView, LabelsView, Part, idx, write_atomically};
 
 /// Makes the folder `target` by way of a temporary one beside it, which `fill` fills.
 ///
+/// An empty folder that is there already is replaced by it in one step. One that has to stay, see
+/// [`must_stay`], gets the temporary one inside, and then what is in that, one after the other.
+///
 /// # Errors
 /// If `target` is there and not an empty folder, or writing fails; then nothing is left.
 pub(crate) fn new_folder(
     target: &Path,
     fill: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => {}
-        Ok(false) => {
-            let found = "a folder with something in it";
-            return Err(Error::invalid(target, "target", found, "a new or an empty folder"));
+    let (real, stays) = match empty_folder(target)? {
+        // A folder cannot be renamed to a link, nor to `.`.
+        Some(folder) => {
+            let stays = must_stay(&folder);
+            (folder, stays)
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => {
-            return Err(Error::invalid(target, "target", "a file", "a new or an empty folder"));
-        }
-    }
-    let parent = folder_of(target);
+        None => (target.to_owned(), false),
+    };
+    let parent = if stays { &real } else { folder_of(&real) };
     let temporary = refuse_read_only(parent)
         .and_then(|()| tempfile::Builder::new().prefix(".part-").tempdir_in(parent))
         .map_err(|e| Error::write(target, e))?;
@@ -46,7 +47,57 @@ pub(crate) fn new_folder(
         }
         other => other,
     })?;
-    fs::rename(&inner, target).map_err(|e| Error::write(target, e))
+    let moved = if stays { move_into(&inner, &real) } else { fs::rename(&inner, &real) };
+    moved.map_err(|e| Error::write(target, e))
+}
+
+/// Where the folder `target` really is, if it is there, and an error if it cannot be made or is not
+/// empty.
+fn empty_folder(target: &Path) -> Result<Option<PathBuf>, Error> {
+    let refused = |found| Err(Error::invalid(target, "target", found, "a new or an empty folder"));
+    match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => fs::canonicalize(target).map(Some).map_err(|e| Error::read(target, e)),
+        Ok(false) => refused("a folder with something in it"),
+        Err(e) => match (e.kind(), fs::symlink_metadata(target)) {
+            (io::ErrorKind::NotFound, Ok(_)) => refused("a link that leads nowhere"),
+            (io::ErrorKind::NotFound, Err(_)) => Ok(None),
+            (io::ErrorKind::NotADirectory, _) => refused("a file"),
+            _ => Err(Error::read(target, e)),
+        },
+    }
+}
+
+/// Whether an empty folder is one that no other can take the place of: the folder this runs in (its
+/// shell would be left in one that is deleted) or the root of a file system.
+fn must_stay(folder: &Path) -> bool {
+    let is_current = env::current_dir().and_then(fs::canonicalize).is_ok_and(|at| at == folder);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let device = |path| fs::metadata(path).map(|found| found.dev()).ok();
+        is_current || device(folder) != device(folder_of(folder))
+    }
+    #[cfg(not(unix))]
+    is_current
+}
+
+/// Moves everything from one folder to another of the same file system, or nothing.
+fn move_into(from: &Path, to: &Path) -> io::Result<()> {
+    let mut moved = Vec::new();
+    let mut attempt = || {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let target = to.join(entry.file_name());
+            fs::rename(entry.path(), &target)?;
+            moved.push((entry.path(), target));
+        }
+        Ok(())
+    };
+    let result = attempt();
+    if result.is_err() {
+        moved.iter().for_each(|(from, to)| drop(fs::rename(to, from)));
+    }
+    result
 }
 
 /// Writes a file in a folder that is temporary itself.

@@ -115,6 +115,11 @@ impl Idx {
         }
     }
 
+    /// See [`Map::check_unchanged`]: whoever copied elements asks before the map is gone.
+    pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
+        self.bytes.check_unchanged()
+    }
+
     /// The whole file's bytes and where in them the elements begin.
     pub(crate) fn into_bytes(self) -> (Bytes, usize) {
         (self.bytes, self.header.size())

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use dataset::fetch::{FetchError, Settings, get};
 
+use crate::common::skip;
 use crate::server::Server;
 use crate::setup::{NAME, gzip, images, names, settings, source};
 
@@ -44,7 +45,7 @@ fn a_file_where_the_folder_should_be_is_refused() {
 fn a_disk_that_fills_up_while_receiving_ends_the_run_and_not_the_mirror() {
     use std::os::unix::fs::FileTypeExt;
     if !fs::metadata("/dev/full").is_ok_and(|full| full.file_type().is_char_device()) {
-        eprintln!("skipped: /dev/full is not the device here");
+        skip("a disk that fills up: /dev/full is not the device here");
         return;
     }
     let (server, spare) = (Server::good(&gzip(&images())), Server::good(&gzip(&images())));
@@ -65,7 +66,7 @@ fn a_small_disk_keeps_what_has_arrived_and_goes_on_when_there_is_space() {
     // 205 kB come in, 205 kB are inflated: the first size is too small for the download, the
     // second for what is inflated, the third is enough.
     let Some(_unmounted) = Tmpfs::mount(mount.path(), "100k") else {
-        eprintln!("skipped: no tmpfs can be mounted here");
+        skip("a small disk: it can be mounted by the superuser only");
         return;
     };
     let body = gzip(&images());

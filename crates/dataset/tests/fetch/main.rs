@@ -2,8 +2,11 @@
 
 mod archive;
 mod caches;
+#[path = "../common/mod.rs"]
+mod common;
 mod damage;
 mod disk;
+mod place;
 mod proxy;
 mod real;
 mod resume;

@@ -234,15 +234,57 @@ fn every_element_type_round_trips() {
     assert_eq!(fs::read(folder.path("file")).unwrap(), [0, 0, 0x0b, 1, 0, 0, 0, 1, 1, 2]);
 }
 
+/// As MNIST's archive at Kaggle unpacks: a folder has the usual name, and the file is beside it.
 #[test]
-fn a_file_changed_while_in_use_is_noticed() {
-    let folder = mnist();
-    let set = folder.find("mnist").unwrap();
-    set.check_unchanged().unwrap();
-    let path = folder.path("mnist/t10k-labels-idx1-ubyte");
-    let mut bytes = fs::read(&path).unwrap();
-    bytes.push(0);
-    fs::write(&path, bytes).unwrap();
-    let error = set.check_unchanged().unwrap_err().to_string();
-    assert!(error.contains("t10k-labels-idx1-ubyte: changed while in use"), "{error}");
+fn a_file_is_preferred_to_a_folder_of_a_better_name() {
+    for gzipped in [false, true] {
+        let folder = Folder::empty();
+        folder.add("mnist", ["train-", "t10k-"], '.');
+        let file = folder.path("mnist/train-images.idx3-ubyte");
+        let inner = folder.path("mnist/train-images-idx3-ubyte");
+        fs::create_dir(&inner).unwrap();
+        fs::copy(&file, inner.join("train-images-idx3-ubyte")).unwrap();
+        if gzipped {
+            compress(&file);
+        }
+        let set = folder.find("mnist").unwrap();
+        assert_eq!((set.train.len(), set.test.len()), (6, 4), "gzipped: {gzipped}");
+    }
+}
+
+/// A link that leads to itself is as unreadable as a folder without permission, even to the
+/// superuser.
+#[cfg(unix)]
+#[test]
+fn a_place_that_cannot_be_read_is_not_taken_for_one_that_is_not_there() {
+    let (first, second) = (Folder::empty(), mnist());
+    let looped = |name: &str| {
+        let path = first.path(name);
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        path
+    };
+    let mut search = Search { local_dir: Some(second.path("")), ..first.search() };
+    let refused = |result: Result<Dataset, Error>, path: &Path| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Read { .. }), "{error}");
+        let expected = format!("{}: cannot be read: ", path.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    };
+    assert!(Dataset::find("mnist", &search).is_ok());
+    let link = looped("mnist");
+    refused(Dataset::find("mnist", &search), &link);
+    refused(Dataset::open(&link), &link);
+    let link = looped("mine.csv");
+    refused(Dataset::find("mine", &search), &link);
+    let link = looped("data");
+    refused(Dataset::find(link.to_str().unwrap(), &search), &link);
+    search.data_dir = Some(link.clone());
+    refused(Dataset::find("mnist", &search), &link);
+    // What lies in a file, or has a name longer than any file's, is not there.
+    fs::write(first.path("file"), b"").unwrap();
+    search.data_dir = None;
+    search.env_dir = Some(first.path("file"));
+    assert!(Dataset::find("mnist", &search).is_ok());
+    let error = Dataset::find(&"x".repeat(5000), &search).unwrap_err();
+    assert!(error.is_usage(), "{error}");
 }

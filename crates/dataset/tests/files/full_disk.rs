@@ -18,7 +18,7 @@ impl SmallDisk {
         if mount.output().is_ok_and(|output| output.status.success()) {
             return Some(Self(folder));
         }
-        eprintln!("skipped: a small file system can be mounted by the superuser only");
+        skip("a full disk: a small file system can be mounted by the superuser only");
         None
     }
 
@@ -102,4 +102,24 @@ fn glyphs_that_do_not_fit_in_the_cache_are_kept_in_memory() {
     assert_eq!(set.train.len(), 60_000);
     assert!(set.notices[0].contains("No space left"), "{:?}", set.notices);
     assert!(fs::read_dir(disk.path("cache/glyphs-v1")).unwrap().next().is_none());
+}
+
+/// No folder can be renamed to it.
+#[test]
+fn an_empty_disk_is_an_empty_folder() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let folder = Folder::with("set");
+    write(&folder.find("set").unwrap(), Format::Idx, &disk.path("")).unwrap();
+    assert_eq!(disk.names(), folder.names("set"));
+    let error = write(&large(), Format::Idx, &disk.path("")).unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+}
+
+#[test]
+fn a_disk_that_is_too_small_stays_empty() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let error = write(&large(), Format::Images, &disk.path("")).unwrap_err();
+    assert!(matches!(error, Error::Write { .. }), "{error}");
+    assert!(error.to_string().contains("No space left"), "{error}");
+    assert!(disk.names().is_empty(), "{:?}", disk.names());
 }

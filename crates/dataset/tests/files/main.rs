@@ -1,7 +1,10 @@
 //! The crate on real files in temporary folders: found, opened, refused.
 
 mod bad_input;
+mod changed;
 mod class_names;
+#[path = "../common/mod.rs"]
+mod common;
 mod find;
 mod formats;
 mod full_disk;
@@ -9,11 +12,13 @@ mod glyphs;
 mod hostile;
 mod real;
 mod tables;
+mod target;
 mod test_part;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::skip;
 use dataset::{Dataset, Error, Search, idx};
 
 /// A temporary folder with a data set in it, which tests damage.

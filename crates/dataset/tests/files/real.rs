@@ -1,16 +1,22 @@
-//! The real data sets, where they are: `FLATIRON_DATA`, or `../shared/data` beside the checkout.
+//! The real data sets, where they are: where the program looks for them, or in `../shared/data` beside
+//! the checkout.
 
 use super::*;
 use dataset::FeaturesView;
 
 fn real(name: &str) -> Option<Dataset> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let search = Search { local_dir: Some(beside), cache_dir: None, ..Search::from_env(None) };
-    if search.locate(name).unwrap().is_none() {
-        eprintln!("skipped: no {name} here; get it with `trainer data get {name}`");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let usual = Search { local_dir: Some(root.join("data")), ..Search::from_env(None) };
+    let beside = Search { local_dir: Some(root.join("../shared/data")), ..Search::default() };
+    let here = |search: &&Search| search.locate(name).unwrap().is_some();
+    let Some(search) = [&usual, &beside].into_iter().find(here) else {
+        skip(&format!(
+            "what {name} is: not here; get it with `cargo run --release -p trainer -- data get \
+             {name}`, or set FLATIRON_DATA to a folder that has it"
+        ));
         return None;
-    }
-    Some(Dataset::find(name, &search).unwrap())
+    };
+    Some(Dataset::find(name, search).unwrap())
 }
 
 /// The mean of all training pixels, of 0 to 1, as every tutorial's normalization has it.

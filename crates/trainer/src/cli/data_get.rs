@@ -38,7 +38,7 @@ fn get(source: &Source, args: &GetArgs, out: &mut impl Write) -> Result<()> {
             }
             return Ok(());
         }
-        Here::Damaged(root) => root,
+        Here::Replace(root) => root,
         Here::Nowhere => destination(args)?,
     };
     let settings = Settings {
@@ -85,8 +85,8 @@ pub fn download(name: &str, data_dir: Option<PathBuf>) -> Result<()> {
 enum Here {
     /// All files, verified.
     Whole(Vec<Fetched>),
-    /// Not all, or not all good, in a folder of this folder.
-    Damaged(PathBuf),
+    /// Not all good: what is fetched goes into this folder, where it is found before them.
+    Replace(PathBuf),
     Nowhere,
 }
 
@@ -100,17 +100,31 @@ fn here(source: &Source, args: &GetArgs) -> Result<Here> {
         (None, _) => Search::from_env(None),
     };
     let Some(folder) = search.locate(&source.name)? else { return Ok(Here::Nowhere) };
-    let found: Option<Vec<(PathBuf, Check)>> = in_place(source, &folder).into_iter().collect();
+    let mut damaged = Vec::new();
+    let found = in_place(source, &folder, &mut |event| {
+        if let Event::Skipped { path, why } = event {
+            damaged.push(passed_over(path, why));
+        }
+    })?;
+    let found: Option<Vec<(PathBuf, Check)>> = found.into_iter().collect();
     if let Some(found) = found {
         let file = |(path, check)| Fetched { path, origin: Origin::InPlace, check };
         return Ok(Here::Whole(found.into_iter().map(file).collect()));
     }
     // What comes first in the search is repaired, or it would go on to be what is found.
     let own = folder.file_name().is_some_and(|name| name == source.name.as_str());
-    match folder.parent() {
-        Some(root) if own => Ok(Here::Damaged(root.to_owned())),
-        _ => Ok(Here::Nowhere),
+    if let Some(root) = folder.parent().filter(|_| own) {
+        return Ok(Here::Replace(root.to_owned()));
     }
+    // Here they are not repaired: `fetch::get` looks into NAME, and does not see them.
+    damaged.iter().for_each(|text| note(text));
+    // MNIST/raw and the like come after NAME in the same folder.
+    let raw = folder.parent().filter(|_| folder.ends_with("raw") && !damaged.is_empty());
+    Ok(raw.and_then(Path::parent).map_or(Here::Nowhere, |root| Here::Replace(root.to_owned())))
+}
+
+fn passed_over(path: &Path, why: &str) -> String {
+    format!("{}: passed over: it {why}", path.display())
 }
 
 fn destination(args: &GetArgs) -> Result<PathBuf> {
@@ -128,6 +142,7 @@ fn report(out: &mut impl Write, file: &Fetched, quiet: bool) -> io::Result<()> {
     let size = file.path.metadata().map_or(0, |metadata| metadata.len());
     let origin = match &file.origin {
         Origin::InPlace => format!("was in place: {}", file.path.display()),
+        Origin::Beside { path } => format!("restored from {}", path.display()),
         Origin::Cache { tool, path } => format!("copied from {tool}: {}", path.display()),
         Origin::Mirror { url } => format!("from {url}"),
         Origin::Archive { path } => {
@@ -166,9 +181,7 @@ impl TransferLine {
                 self.0.set_position(*received);
             }
             Event::Copying { name, .. } => self.0.set_message(name.to_string()),
-            Event::Skipped { path, why } => {
-                say(&format!("{}: passed over: it {why}", path.display()))
-            }
+            Event::Skipped { path, why } => say(&passed_over(path, why)),
             Event::Retry { url, reason, wait } => {
                 say(&format!("{url}: {reason}; trying again in {} s", wait.as_secs_f32()));
             }

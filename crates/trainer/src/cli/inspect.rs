@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
-use dataset::{Dataset, Inspection, Part, PartStatistics, Verdict};
+use dataset::{Dataset, Inspection, Part, PartStatistics, Verdict, lookup};
 use trainer::format::{grouped, tuple};
 
 use super::args::InspectArgs;
@@ -41,12 +41,18 @@ pub fn verify(args: InspectArgs) -> Result<()> {
         writeln!(out, "{}  {:<24} {verdict}", array.sha256, array.name)?;
     }
     if !wrong.is_empty() {
-        bail!(
-            "{}: not the published contents; remove the files and fetch them again with `trainer \
-             data get {}`",
-            wrong.join(", "),
-            set.name
-        );
+        let remedy = match lookup(&set.name).filter(|known| known.is_synthetic()) {
+            Some(drawn) => format!(
+                "remove the folder {}, and {} is drawn anew the next time it is used",
+                set.source.display(),
+                drawn.name
+            ),
+            None => format!(
+                "remove the files and fetch them again with `trainer data get {}`",
+                set.name
+            ),
+        };
+        bail!("{}: not the published contents; {remedy}", wrong.join(", "));
     }
     Ok(())
 }

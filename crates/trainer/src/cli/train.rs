@@ -34,9 +34,9 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
     }
     let mut model = settings.model_for(&set)?;
     note_debug_build();
-    // A model that is to be saved is worth training though nobody reads what is said of it.
-    let out = if settings.save.is_some() { Pipe::beside(io::stdout()) } else { pipe::stdout() };
-    let mut reporter = Reporter::new(out, settings.output, settings.fit.epochs);
+    // A model that is to be saved is worth training though what is said of it cannot be written.
+    let mut out = if settings.save.is_some() { Pipe::beside(io::stdout()) } else { pipe::stdout() };
+    let mut reporter = Reporter::new(&mut out, settings.output, settings.fit.epochs);
     reporter.start(&settings, &set, &model, parts)?;
 
     let extent = Extent {
@@ -96,5 +96,5 @@ pub fn run(args: TrainArgs, started: Instant) -> Result<()> {
     if let Some(path) = &settings.save {
         reporter.saved(path)?;
     }
-    Ok(())
+    Ok(out.end()?)
 }

@@ -149,3 +149,13 @@ fn ones_own_data_read_with_the_wrong_flags() {
     let (_, notes) = dir.trainer(&inspect).succeeds_with_notes();
     assert!(notes.contains("3 of its 6 examples are held out"), "{notes}");
 }
+
+/// The built-in data set cannot be fetched.
+#[test]
+fn drawn_digits_that_are_not_those_published() {
+    let dir = Dir::new();
+    dir.trainer(&["data", "generate", "--out", "glyphs", "--train", "5", "--test", "2"]).succeeds();
+    let (_, error) = dir.trainer(&["data", "verify", "./glyphs"]).fails_midway(1);
+    assert_holds(&error, &["not the published", "remove the folder ./glyphs, and glyphs is drawn"]);
+    assert!(!error.contains("data get"), "{error}");
+}

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::util::{Dir, FILES};
+use crate::util::{Dir, FILES, skip};
 
 /// The real Fashion-MNIST, compressed as Keras keeps it, where it is.
 fn real_files() -> Option<PathBuf> {
@@ -108,7 +108,10 @@ fn a_proxy_that_refuses_is_asked_once_for_each_mirror() {
 #[test]
 fn what_keras_has_is_copied_verified_and_found_by_the_other_commands() {
     let Some(real) = real_files() else {
-        eprintln!("skipped: no real Fashion-MNIST; set FLATIRON_DATA to the folder it is in");
+        skip(
+            "what Keras has: no gzipped Fashion-MNIST; set FLATIRON_DATA to the folder that \
+             fashion-mnist/ with its four .gz files is in",
+        );
         return;
     };
     let dir = Dir::new();
@@ -135,14 +138,61 @@ fn what_keras_has_is_copied_verified_and_found_by_the_other_commands() {
 
     // A file that is damaged later is found out and replaced; --quiet says nothing of it.
     let damaged = format!("cache/flatiron/fashion-mnist/{}", FILES[1]);
-    let mut bytes = dir.read(&damaged);
-    bytes[5000] ^= 1;
-    dir.write(&damaged, &bytes);
+    let bytes = dir.read(&damaged);
+    dir.write(&damaged, &bytes[..5000]);
     let (said, notes) = dir
         .trainer(&["data", "get", "fashion-mnist", "--offline", "--quiet"])
         .succeeds_with_notes();
     assert_eq!(said, "");
-    assert!(notes.contains("passed over: it has sha256"), "{notes}");
-    bytes[5000] ^= 1;
+    assert!(notes.contains("passed over: it inflates to 5000 of its 60008 bytes"), "{notes}");
     assert_eq!(dir.read(&damaged), bytes);
+
+    // So is one beside the good file that it was inflated from, which nobody would read.
+    std::fs::remove_dir_all(dir.path(".keras")).unwrap();
+    let compressed = std::fs::read(real.join(format!("{}.gz", FILES[1]))).unwrap();
+    dir.write(&format!("{damaged}.gz"), &compressed);
+    dir.write(&damaged, b"\0");
+    let said = dir.trainer(&get).succeeds();
+    assert!(said.contains("sha256 verified, restored from "), "{said}");
+    assert_eq!(dir.read(&damaged), bytes);
+}
+
+/// Whatever goes by the name of a known set.
+#[test]
+fn somebodys_own_files_are_never_replaced() {
+    let dir = Dir::new();
+    for folder in ["mine/mnist", "mine/MNIST/raw"] {
+        dir.data_set(folder);
+        let before = (dir.contents(), dir.read(&format!("{folder}/{}", FILES[0])));
+        let get = ["data", "get", "mnist", "--offline", "--data-dir", "mine"];
+        let (_, error) = dir.trainer(&get).fails_midway(1);
+        let expected = format!(
+            "{} is a whole IDX file, but not that of mnist: it is uint8 [300, 5, 5], not uint8 \
+             [60000, 28, 28]; it is left as it is: get mnist into another folder (--data-dir), or \
+             move this file away and try again",
+            format_args!("{folder}/{}", FILES[0])
+        );
+        assert_eq!(error, expected);
+        assert_eq!((dir.contents(), dir.read(&format!("{folder}/{}", FILES[0]))), before);
+        std::fs::remove_dir_all(dir.path(folder)).unwrap();
+    }
+}
+
+/// torchvision's folder is not written to; what is fetched goes where it is found first.
+#[test]
+fn damaged_files_of_torchvision_are_told_about() {
+    let dir = Dir::new();
+    dir.data_set("mine/MNIST/raw");
+    for file in FILES {
+        dir.write(&format!("mine/MNIST/raw/{file}"), b"\0\0\x08");
+    }
+    let before = dir.contents();
+    let get = ["data", "get", "mnist", "--offline"];
+    let mut run = dir.trainer(&get).env("FLATIRON_DATA", "mine");
+    let output = run.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(notes.matches("passed over: it is neither gzip nor IDX").count(), 4, "{notes}");
+    assert!(notes.contains("into mine/mnist by hand"), "{notes}");
+    assert_eq!(dir.contents(), before);
 }

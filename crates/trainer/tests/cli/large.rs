@@ -82,9 +82,27 @@ fn a_file_that_is_cut_short_during_a_run_is_an_error() {
         let output = child.wait_with_output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
+        // A debug build begins with a note that it is one.
+        let error =
+            error.lines().filter(|line| !line.starts_with("note: ")).collect::<Vec<_>>().join("\n");
         assert!(error.starts_with("error: small/train-images-idx3-ubyte: changed"), "{error}");
         assert!(error.contains("100 bytes long, was 7516"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(!dir.path("model.safetensors").exists());
     }
+}
+
+/// The folder that the program runs in stays: another in its place would leave its shell in one that
+/// is deleted.
+#[test]
+fn an_empty_folder_to_write_to_may_be_the_one_it_runs_in() {
+    let (dir, empty) = (Dir::with_data(), Dir::new());
+    let data = dir.path("small");
+    let convert = ["data", "convert", data.to_str().unwrap(), "--to", "idx", "--out", "."];
+    empty.trainer(&convert).succeeds();
+    let mut files = FILES;
+    files.sort_unstable();
+    assert_eq!(empty.contents(), files);
+    let error = empty.trainer(&convert).fails(1);
+    assert!(error.starts_with(".: target: found a folder with something in it"), "{error}");
 }

@@ -227,7 +227,7 @@ fn has_full_device() -> bool {
     use std::os::unix::fs::FileTypeExt;
     let is_device = fs::metadata("/dev/full").is_ok_and(|full| full.file_type().is_char_device());
     if !is_device {
-        eprintln!("skipped: /dev/full is not the device here");
+        crate::util::skip("a full disk: /dev/full is not the device here");
     }
     is_device
 }
@@ -258,12 +258,16 @@ fn a_full_disk_under_the_output_is_an_error() {
         return;
     }
     let dir = Dir::with_data();
-    let mut run = dir.trainer(&["data", "inspect", "small"]);
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = run.command().stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.starts_with("error: ") && stderr.contains("No space left"), "{stderr}");
+    let train = [SMALL, &["--epochs", "3", "--save", "saved.safetensors"]].concat();
+    for arguments in [&["data", "inspect", "small"][..], &train] {
+        let mut run = dir.trainer(arguments);
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = run.command().stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("error: ") && stderr.contains("No space left"), "{stderr}");
+    }
+    assert!(dir.path("saved.safetensors").exists());
 }
 
 #[test]

@@ -57,6 +57,11 @@ impl Array {
         &self.header
     }
 
+    /// See [`Map::check_unchanged`]: whoever copied elements asks before the map is gone.
+    fn check_unchanged(&self) -> Result<(), Error> {
+        self.bytes.check_unchanged()
+    }
+
     /// The elements' bytes, as they lie in the file.
     pub fn payload(&self) -> &[u8] {
         &self.bytes[self.start..]
@@ -126,7 +131,9 @@ pub(crate) fn pair(features: Array, labels: Array) -> Result<Part, Error> {
     };
     let shape = shape.to_vec();
     part::check_counts((&features.path, count, &shape), (&labels.path, label_count))?;
-    let numbers = part::class_numbers(&labels.path, &labels.to_f64())?;
+    let numbers = labels.to_f64();
+    labels.check_unchanged()?;
+    let numbers = part::class_numbers(&labels.path, &numbers)?;
     let path = features.path.clone();
     let Header { dtype, big_endian, .. } = features.header;
     let native = big_endian == cfg!(target_endian = "big");
@@ -134,11 +141,14 @@ pub(crate) fn pair(features: Array, labels: Array) -> Result<Part, Error> {
         Dtype::U8 => part::Features::pixels(features.bytes, features.start),
         Dtype::U16 => {
             // Pixels of 16 bits, scaled as those of 8 are.
-            part::Features::F32(features.to_f64().iter().map(|v| (v / 65_535.0) as f32).collect())
+            let numbers = features.to_f64().iter().map(|v| (v / 65_535.0) as f32).collect();
+            features.check_unchanged()?;
+            part::Features::F32(numbers)
         }
         Dtype::F32 if native => part::Features::numbers(&path, features.bytes, features.start)?,
         _ => {
             let numbers = features.to_f64().into_iter().map(|v| v as f32).collect();
+            features.check_unchanged()?;
             part::Features::F32(part::finite(&path, numbers)?)
         }
     };
@@ -202,4 +212,37 @@ fn write_blocks<T: Copy>(
         out.write_all(&bytes)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+
+    /// An array of `shape` whose elements are all zeros, in a file of its own.
+    fn zeros(path: PathBuf, dtype: Dtype, big_endian: bool, shape: &[usize]) -> Array {
+        let header = Header { dtype, big_endian, shape: shape.to_vec() };
+        let bytes = [header.to_bytes(), vec![0; header.payload_bytes()]].concat();
+        fs::write(&path, bytes).unwrap();
+        Array::open(&path).unwrap()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn numbers_that_change_while_they_are_decoded_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let [x, y] = ["x.npy", "y.npy"].map(|name| folder.path().join(name));
+        for (dtype, big_endian) in [(Dtype::U16, false), (Dtype::F32, true), (Dtype::F64, false)] {
+            for changed in [&x, &y] {
+                let features = zeros(x.clone(), dtype, big_endian, &[6, 2]);
+                let labels = zeros(y.clone(), Dtype::U8, false, &[6]);
+                File::options().write(true).open(changed).unwrap().set_len(2000).unwrap();
+                let result = pair(features, labels);
+                assert!(
+                    matches!(&result, Err(Error::Changed { path, .. }) if path == changed),
+                    "{dtype:?}: {result:?}"
+                );
+            }
+        }
+    }
 }
