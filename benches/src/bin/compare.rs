@@ -77,8 +77,8 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     text += &format!("- `cargo run --release -p benches -- {wide}{team}--rounds {rounds}`\n\n");
     text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
              the multiply-adds that the same threads reach from registers, measured in the same \
-             rounds. `near`: what a product reaches of that whose operands stay in the first-level \
-             cache. Ratios: medians and quartiles of the rounds' pairs.\n";
+             rounds. `quiet`: the same in the quarter of the rounds in which `near` was fastest. `near`: \
+             what a product reaches of that whose operands stay in the first-level cache. Ratios: medians and quartiles of the rounds' pairs.\n";
     for team in teams {
         let before = interruptions::measure();
         let outcomes = ask(team, arguments)?;
