@@ -1,39 +1,20 @@
 //! The two reference workloads on the real data: what a wrong formula would not reach.
 //!
-//! The data is looked for where the program looks, and in `../shared/data` beside the checkout.
 //! Each model is trained on one thread, which gives the bits of any other number: the two tests
 //! run side by side.
 
-use std::io::{self, Write};
-use std::path::Path;
-
-use dataset::{Dataset, Search};
+use dataset::Dataset;
+use tests::skip;
 use trainer::{Activation, Dense, Evaluation, Fit, Flatten, Loss, Optimizer, Sequential};
-
-/// Says that a test does nothing; past the capture of the output of tests that pass.
-fn skip(why: &str) {
-    #[expect(clippy::explicit_write, reason = "the test runner swallows what eprintln! prints")]
-    writeln!(io::stderr(), "skipped: {why}").unwrap();
-}
 
 /// The data set, where it is here and this build is fast enough to train on it.
 fn real(name: &str) -> Option<Dataset> {
+    let what = format!("accuracy on {name}");
     if cfg!(debug_assertions) {
-        skip(&format!("accuracy on {name}: takes minutes in a debug build; cargo test --release"));
+        skip(&format!("{what}: takes minutes in a debug build; cargo test --release"));
         return None;
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let usual = Search { local_dir: Some(root.join("data")), ..Search::from_env(None) };
-    let beside = Search { local_dir: Some(root.join("../shared/data")), ..Search::default() };
-    let here = |search: &&Search| search.locate(name).unwrap().is_some();
-    let Some(search) = [&usual, &beside].into_iter().find(here) else {
-        skip(&format!(
-            "accuracy on {name}: not here; get it with `cargo run --release -p trainer -- data get \
-             {name}`, or set FLATIRON_DATA to a folder that has it"
-        ));
-        return None;
-    };
-    Some(Dataset::find(name, search).unwrap())
+    tests::real(name, &what)
 }
 
 /// Trains on the training part and evaluates on the test part.

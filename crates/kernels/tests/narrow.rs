@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use common::matrix::Layout::Rows;
 use common::matrix::{Matrix, Output};
-use common::{EPS, Guarded, Random, assert_near, bits, same_on_avx2_and_avx512};
+use common::{EPS, Guarded, Random, assert_near, bits, same_on_avx2_and_avx512, skip};
 use kernels::gemm::{Epilogue, Products, Start};
 use kernels::narrow::{self, Gradients, Narrow, widest};
 use kernels::{Activation, Isa, MatMut, MatRef, reference};
@@ -181,7 +181,7 @@ fn bits_are_those_of_the_products() {
 #[cfg_attr(miri, ignore = "Miri runs the portable kernels alone")]
 fn avx2_and_avx512_agree_in_every_bit() {
     let mut random = Random(53);
-    let Some(avx2) = Isa::by_name("avx2") else { return println!("skipped: no AVX2") };
+    let Some(avx2) = Isa::by_name("avx2") else { return skip("narrow results on AVX2: no AVX2") };
     for (shape, activation) in cases().filter(|([_, units, _], _)| *units <= widest(avx2)) {
         let case = Case::new(&mut random, shape, activation);
         same_on_avx2_and_avx512(|isa| case.whole(isa).map(|x| bits(&x)));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::npy::{self, Array};
 use super::{Format, Layout, ReadOptions, detect, images, npz};
-use crate::{Error, Part, folder};
+use crate::{Error, Part, folder, search};
 
 /// Reads what lies at `path`, which must be in `format`: its test part, or all of it where it has one
 /// part. Folders of images are those of the classes `names`.
@@ -18,7 +18,7 @@ pub(crate) fn read(
     names: &[String],
     options: &ReadOptions,
 ) -> Result<Part, Error> {
-    if !path.exists() {
+    if !search::exists(path)? {
         let expected = format!("test data as {format}, like the training data (--test-data)");
         return Err(Error::Missing { path: path.to_owned(), expected });
     }

@@ -24,7 +24,7 @@ fn labels(part: &Part) -> Vec<usize> {
     (0..labels.len()).map(|i| labels.get(i)).collect()
 }
 
-fn assert_same(found: &Dataset, expected: &Dataset, what: &str) {
+pub fn assert_same(found: &Dataset, expected: &Dataset, what: &str) {
     assert_eq!(found.classes, expected.classes, "{what}");
     for (found, expected) in [(&found.train, &expected.train), (&found.test, &expected.test)] {
         assert_eq!(found.shape(), expected.shape(), "{what}");
@@ -133,18 +133,6 @@ fn what_is_written_reads_back_as_it_was() {
     }
     let left: Vec<_> = folder.names("").into_iter().filter(|n| n.starts_with('.')).collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-#[test]
-fn images_of_whole_floats_stay_floats_as_tables() {
-    let folder = Folder::empty();
-    let part = |numbers: &[f32]| {
-        Part::from_numbers(Path::new("made"), &[2, 2], numbers.to_vec(), vec![0; numbers.len() / 4])
-    };
-    let (train, test) = (part(&[0.0, 1.0, -0.0, 255.0]), part(&[0.0, 1.0, 12.0, 1.0]));
-    let set = Dataset::new("x", Path::new("x"), None, train, test).unwrap();
-    write(&set, Format::Csv, &folder.path("set")).unwrap();
-    assert_same(&folder.find("set").unwrap(), &set, "whole floats");
 }
 
 #[test]

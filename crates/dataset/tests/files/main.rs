@@ -10,7 +10,6 @@ mod formats;
 mod full_disk;
 mod glyphs;
 mod hostile;
-mod real;
 mod tables;
 mod target;
 mod test_part;

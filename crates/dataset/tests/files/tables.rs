@@ -2,7 +2,8 @@
 
 use super::*;
 use dataset::formats::csv::{Table, TableFeatures};
-use dataset::{FeaturesView, ReadOptions};
+use dataset::formats::{self, Format};
+use dataset::{FeaturesView, Part, ReadOptions};
 
 fn read(text: &str) -> Result<Table, Error> {
     read_with(text, ReadOptions::default())
@@ -101,6 +102,18 @@ fn training_and_test_pixels_are_on_one_scale() {
     assert!(error.contains("train.csv: row 2, column 2: found \"-1\", expected a w"), "{error}");
     write("test", "1,0.5,1");
     assert_eq!(open().unwrap().test.dtype(), "float32");
+}
+
+#[test]
+fn images_of_whole_floats_stay_floats_as_tables() {
+    let folder = Folder::empty();
+    let part = |numbers: &[f32]| {
+        Part::from_numbers(Path::new("made"), &[2, 2], numbers.to_vec(), vec![0; numbers.len() / 4])
+    };
+    let (train, test) = (part(&[0.0, 1.0, -0.0, 255.0]), part(&[0.0, 1.0, 12.0, 1.0]));
+    let set = Dataset::new("x", Path::new("x"), None, train, test).unwrap();
+    formats::write(&set, Format::Csv, &folder.path("set")).unwrap();
+    super::formats::assert_same(&folder.find("set").unwrap(), &set, "whole floats");
 }
 
 #[test]

@@ -73,6 +73,12 @@ fn one_that_is_missing_or_in_another_format_is_an_error() {
         fs::create_dir(folder.path("empty")).unwrap();
         let error = open("empty");
         assert!(error.contains("empty: test data: found a folder of something else"), "{error}");
+        #[cfg(unix)]
+        {
+            // What cannot be read is not called missing: a link to itself, which no user may read.
+            std::os::unix::fs::symlink("loop", folder.path("loop")).unwrap();
+            assert!(open("loop").contains("loop: cannot be read: "), "{}", open("loop"));
+        }
     }
     let (folder, own, _other) = two(Format::Csv);
     let error = Dataset::open_with(&own, &with_test(&folder.path("no.csv"))).unwrap_err();

@@ -7,6 +7,8 @@ pub mod product;
 pub mod rows;
 pub mod steps;
 
+use std::io::{self, Write};
+
 use kernels::Isa;
 
 /// The step through cases of a kind: 1, and `step` in Miri, which interprets each operation, some
@@ -96,11 +98,17 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
 
+/// Says that a test does nothing here; past the capture of the output of tests that pass.
+pub fn skip(why: &str) {
+    #[expect(clippy::explicit_write, reason = "the test runner swallows what eprintln! prints")]
+    writeln!(io::stderr(), "skipped: {why}").unwrap();
+}
+
 /// Runs `f` on AVX2 and AVX-512 and compares what it returns; says so where one is missing.
 pub fn same_on_avx2_and_avx512<T: PartialEq + std::fmt::Debug>(f: impl Fn(Isa) -> T) {
     match (Isa::by_name("avx2"), Isa::by_name("avx512")) {
         (Some(avx2), Some(avx512)) => assert_eq!(f(avx2), f(avx512), "AVX2 and AVX-512"),
-        _ => println!("skipped: the processor lacks AVX2 or AVX-512"),
+        _ => skip("AVX2 against AVX-512: the processor lacks one of them"),
     }
 }
 

@@ -1,23 +1,7 @@
-//! The real data sets, where they are: where the program looks for them, or in `../shared/data` beside
-//! the checkout.
+//! The real data sets are what was published, where they are.
 
-use super::*;
-use dataset::FeaturesView;
-
-fn real(name: &str) -> Option<Dataset> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let usual = Search { local_dir: Some(root.join("data")), ..Search::from_env(None) };
-    let beside = Search { local_dir: Some(root.join("../shared/data")), ..Search::default() };
-    let here = |search: &&Search| search.locate(name).unwrap().is_some();
-    let Some(search) = [&usual, &beside].into_iter().find(here) else {
-        skip(&format!(
-            "what {name} is: not here; get it with `cargo run --release -p trainer -- data get \
-             {name}`, or set FLATIRON_DATA to a folder that has it"
-        ));
-        return None;
-    };
-    Some(Dataset::find(name, search).unwrap())
-}
+use dataset::{Dataset, FeaturesView};
+use tests::real;
 
 /// The mean of all training pixels, of 0 to 1, as every tutorial's normalization has it.
 fn mean(set: &Dataset) -> f64 {
@@ -28,7 +12,7 @@ fn mean(set: &Dataset) -> f64 {
 
 #[test]
 fn mnist_is_what_was_published() {
-    let Some(set) = real("mnist") else { return };
+    let Some(set) = real("mnist", "what mnist is") else { return };
     assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
     let labels = set.train.examples().labels();
     assert_eq!((0..5).map(|i| labels.get(i)).collect::<Vec<_>>(), [5, 0, 4, 1, 9]);
@@ -39,7 +23,7 @@ fn mnist_is_what_was_published() {
 
 #[test]
 fn hashes_and_statistics_of_mnist_are_those_published() {
-    let Some(set) = real("mnist") else { return };
+    let Some(set) = real("mnist", "what mnist is") else { return };
     assert!(set.verify().iter().all(|array| array.verdict == dataset::Verdict::Published));
     // Counted with NumPy.
     let found = set.inspect();
@@ -51,7 +35,7 @@ fn hashes_and_statistics_of_mnist_are_those_published() {
 
 #[test]
 fn fashion_mnist_is_what_was_published() {
-    let Some(set) = real("fashion-mnist") else { return };
+    let Some(set) = real("fashion-mnist", "what fashion-mnist is") else { return };
     assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
     let labels = set.train.examples().labels();
     assert_eq!((0..5).map(|i| labels.get(i)).collect::<Vec<_>>(), [9, 0, 0, 3, 0]);
