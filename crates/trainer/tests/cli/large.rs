@@ -99,7 +99,14 @@ fn an_empty_folder_to_write_to_may_be_the_one_it_runs_in() {
     let (dir, empty) = (Dir::with_data(), Dir::new());
     let data = dir.path("small");
     let convert = ["data", "convert", data.to_str().unwrap(), "--to", "idx", "--out", "."];
+    #[cfg(unix)]
+    let which = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(empty.path("")).unwrap());
+    #[cfg(unix)]
+    let before = which();
     empty.trainer(&convert).succeeds();
+    // It is the same folder, not another of its name.
+    #[cfg(unix)]
+    assert_eq!(which(), before);
     let mut files = FILES;
     files.sort_unstable();
     assert_eq!(empty.contents(), files);
