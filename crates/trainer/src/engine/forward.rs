@@ -8,12 +8,12 @@ use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::panels::{Data, FeatureOrder, One, Panels};
 use kernels::{Aligned, Arena, Isa, MatRef, Targets, first_layer, loss};
 
+use super::block::{Block, Origin, QUANTUM};
 use super::gather::{Reading, data};
 use super::network::{Head, Network};
-use super::shares::{Activations, Block, QUANTUM};
+use super::shares::Activations;
 use crate::Parameters;
 use crate::optimizer::State;
-use crate::parameters::DenseLayout;
 
 /// Parameters as the kernels like them: rows on whole cache lines.
 #[derive(Debug)]
@@ -54,23 +54,19 @@ impl Weights {
     fn in_blocks(parameters: &Parameters, order: FeatureOrder, widest: usize) -> Self {
         let none = State::default();
         let mut arena = Arena::for_bytes(size_of_val(parameters.values()));
-        let mut block = |layer: &DenseLayout, at, rows: &[usize], cols: Range<usize>| {
-            let rows = rows.iter().copied();
-            Block::load(&mut arena, parameters, &none, at, layer.units, rows, cols)
-        };
+        let mut load = |origin| Block::load(&mut arena, parameters, &none, origin);
         let (first, later) = parameters.layers().split_first().expect("a network has layers");
-        let in_order: Vec<_> = order.iter().collect();
         let count = first.units.div_ceil(widest);
-        let first = (0..count).map(|i| {
+        let in_blocks = (0..count).map(|i| {
             let cols = share(first.units, QUANTUM, i, count);
-            let weights = block(first, first.weights.start, &in_order, cols.clone());
-            (cols.clone(), weights, block(first, first.biases.start, &[0], cols))
+            let weights = load(Origin::weights(first, order, cols.clone()));
+            (cols.clone(), weights, load(Origin::biases(first, cols)))
         });
-        let first = first.collect();
+        let first = in_blocks.collect();
         let later = later.iter().map(|layer| {
-            let rows: Vec<_> = (0..layer.inputs).collect();
-            let weights = block(layer, layer.weights.start, &rows, 0..layer.units);
-            (weights, block(layer, layer.biases.start, &[0], 0..layer.units))
+            let (rows, cols) = (FeatureOrder::as_given(layer.inputs), 0..layer.units);
+            let weights = load(Origin::weights(layer, rows, cols.clone()));
+            (weights, load(Origin::biases(layer, cols)))
         });
         let later = later.collect();
         Self { first, later }
@@ -119,7 +115,7 @@ impl Forward {
                 self.isa,
                 &self.panels,
                 matrix.view(),
-                &biases.values[..cols.len()],
+                biases.row(0),
                 network.activation(0),
                 &mut self.room,
                 self.layers.outputs[0].view_mut(rows).col_range(cols.clone()),
@@ -198,9 +194,9 @@ impl ForwardOne {
             },
         );
         for (cols, matrix, biases) in &weights.first {
-            let bias = &biases.values[..cols.len()];
+            let (bias, activation) = (biases.row(0), network.activation(0));
             let out = &mut layers.outputs[0].values[cols.clone()];
-            first_layer::forward_one(*isa, one, matrix.view(), bias, network.activation(0), out);
+            first_layer::forward_one(*isa, one, matrix.view(), bias, activation, out);
         }
         let sums = layers.run(network, weights, 1);
         finish(*isa, network, sums, 1);
@@ -226,9 +222,8 @@ impl Layers {
     fn run(&mut self, network: &Network, weights: &Weights, rows: usize) -> &mut Activations {
         for (l, (matrix, biases)) in (1..).zip(&weights.later) {
             let (before, after) = self.outputs.split_at_mut(l);
-            let biases = &biases.values[..biases.cols];
             let inputs: MatRef<'_> = before[l - 1].view(rows);
-            let epilogue = Epilogue::BiasActivation(biases, network.activation(l));
+            let epilogue = Epilogue::BiasActivation(biases.row(0), network.activation(l));
             let out = after[0].view_mut(rows);
             self.products.run(inputs, matrix.view(), out, Start::Zero, epilogue);
         }

@@ -26,12 +26,14 @@
 //! threads.
 
 pub(crate) mod barrier;
+mod block;
 pub(crate) mod dynamic;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod infer;
 pub(crate) mod network;
 mod owned;
+mod pass;
 pub(crate) mod place;
 mod profile;
 mod search;
@@ -43,20 +45,20 @@ mod update;
 
 pub use profile::{Phase, Profile};
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use dataset::Examples;
 
 use crate::optimizer::{Optimizer, State};
 use crate::{Parameters, Progress};
-use barrier::{Barrier, BreakOnPanic, Waited};
+use barrier::Barrier;
 use gather::Reading;
-use network::{Network, rule};
+use network::Network;
 use owned::{Owned, Whole};
-use profile::Stopwatch;
+use pass::Pass;
 use shares::read;
-use step::{Own, Shared, Step};
+use step::{Own, Shared};
 
 /// Bytes stand for 0 to 1.
 pub(crate) const BYTE_SCALE: f32 = 1.0 / 255.0;
@@ -152,74 +154,24 @@ impl Engine {
         progress: &Progress,
         totals: &mut Totals,
     ) {
-        let steps_before = steps_before + totals.steps as u64;
-        let barrier = Barrier::new(self.own.len());
-        let stop = AtomicBool::new(false);
-        let totals = Mutex::new(totals);
+        let pass = Pass {
+            network: &self.network,
+            shared: &self.shared,
+            optimizer: self.optimizer,
+            examples,
+            order,
+            batch_size: self.batch_size,
+            steps_before: steps_before + totals.steps as u64,
+            barrier: Barrier::new(self.own.len()),
+            stop: AtomicBool::new(false),
+            totals: Mutex::new(totals),
+            progress,
+        };
         self.pool.broadcast(|context| {
             let Some(own) = self.own.get(context.index()) else { return };
-            let _guard = BreakOnPanic(&barrier);
-            let step_onto_own = || place::on_own_processor(context.index(), self.own.len());
-            step_onto_own();
-            let wait = |arrival| {
-                let waited = barrier.wait(arrival);
-                if waited == Ok(Waited::Asleep) {
-                    // Where it woke up, another may be at work.
-                    step_onto_own();
-                }
-                waited
-            };
             let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = &mut *own;
-            own.watch = Stopwatch::start();
-            let steps = order.len().div_ceil(self.batch_size);
-            let rows = |number| order.chunks(self.batch_size).nth(number).unwrap_or_default();
-            let step = |number: usize| Step {
-                network: &self.network,
-                shared: &self.shared,
-                data: examples,
-                rule: rule(self.optimizer, steps_before + number as u64 + 1),
-                len: rows(number).len(),
-                number,
-            };
-            own.gather.announce(rows(0));
-            own.gather.read(own.isa, &examples, rows(1));
-            own.watch.lap(Phase::Gather);
-            step(0).first_forward(own);
-            for number in 0..steps {
-                let (step, next) = (step(number), (number + 1 < steps).then(|| step(number + 1)));
-                own.turn();
-                // What a thread has to do for itself alone, it does while others may still be on
-                // their way.
-                let arrival = barrier.arrive();
-                if next.is_some() {
-                    own.gather.read(own.isa, &examples, rows(number + 2));
-                    own.watch.lap(Phase::Gather);
-                }
-                let waited = wait(arrival);
-                own.watch.lap(Phase::Wait);
-                if waited.is_err() || stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                step.own_examples(own);
-                let arrival = barrier.arrive();
-                let waited = wait(arrival);
-                own.watch.lap(Phase::Wait);
-                if waited.is_err() {
-                    return;
-                }
-                step.update(own, next.as_ref());
-                if context.index() == 0 {
-                    let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-                    let loss = self.add_up(&mut totals);
-                    progress.step();
-                    if !loss.is_finite() {
-                        totals.failed = Some((totals.steps, loss / step.len as f64));
-                        // Seen by all after the next barrier, which orders it.
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-            }
+            // Broken by a panic, which rayon carries to the caller.
+            let _ = pass.run(&mut own);
         });
     }
 
@@ -238,24 +190,9 @@ impl Engine {
         let mut finite = own.columns.is_finite();
         for (l, (rows, biases)) in (1..).zip(self.shared.rows.iter().zip(&self.shared.biases)) {
             finite &= read(&rows[own.index]).transposed.is_finite();
-            finite &= l % self.own.len() != own.index || read(biases).0.is_finite();
+            finite &= l % self.own.len() != own.index || read(biases).is_finite();
         }
         finite
-    }
-
-    /// Counts a step and adds its losses in the order of the examples; returns their sum.
-    fn add_up(&self, totals: &mut Totals) -> f64 {
-        let mut sum = 0.0;
-        for block in &self.shared.examples {
-            let block = read(block);
-            for loss in &block.losses {
-                sum += f64::from(*loss);
-            }
-            totals.correct += block.correct;
-        }
-        totals.loss += sum;
-        totals.steps += 1;
-        sum
     }
 
     /// Copies the trained parameters and the optimizer's state back.
@@ -264,11 +201,11 @@ impl Engine {
             let own = own.lock().unwrap_or_else(PoisonError::into_inner);
             own.columns.save(parameters, state);
         }
-        for (l, (rows, biases)) in self.shared.rows.iter().zip(&self.shared.biases).enumerate() {
-            for share in rows {
-                read(share).save(parameters, state, l + 1);
-            }
-            read(biases).save(parameters, state, l + 1);
+        for share in self.shared.rows.iter().flatten() {
+            read(share).transposed.save(parameters, state);
+        }
+        for biases in &self.shared.biases {
+            read(biases).save(parameters, state);
         }
     }
 

@@ -7,10 +7,11 @@ use dataset::Examples;
 use kernels::gemm::{Products, share};
 use kernels::{Arena, Isa, first_layer};
 
+use super::block::{Block, Origin, QUANTUM, stride};
 use super::gather::{Gather, Reading};
 use super::network::Network;
 use super::profile::Stopwatch;
-use super::shares::{Activations, Biases, Columns, QUANTUM, Rows, stride};
+use super::shares::{Activations, Columns, Rows};
 use super::step::{self, Own, Shared};
 use super::update;
 use crate::Parameters;
@@ -35,7 +36,7 @@ pub(crate) struct Owned {
     /// Of the later layers' weights, `[layer - 1]`.
     rows: Vec<Rows>,
     /// All of the later layers, `[layer - 1]`, with the first thread; none with the others.
-    biases: Vec<Biases>,
+    biases: Vec<Block>,
     examples: step::Examples,
     own: Own,
 }
@@ -49,10 +50,13 @@ impl Owned {
         let most = batch_size.div_ceil(threads);
         let columns = share(widths[1], QUANTUM, index, threads).len();
         let first_outputs = Activations::new(arena, batch_size, columns);
-        let rows: Vec<_> =
-            (1..depth).map(|l| Rows::load(arena, parameters, state, l, index, threads)).collect();
-        let layers = if index == 0 { 1..depth } else { 0..0 };
-        let biases = layers.map(|l| Biases::load(arena, parameters, state, l)).collect();
+        let later = &parameters.layers()[1..];
+        let rows = |layer| Rows::load(arena, (parameters, state), layer, (index, threads));
+        let rows = later.iter().map(rows).collect();
+        let biases = if index == 0 { later } else { &[] }.iter().map(|layer| {
+            Block::load(arena, parameters, state, Origin::biases(layer, 0..layer.units))
+        });
+        let biases = biases.collect();
         let mut activations = |widths: &[usize]| -> Vec<Activations> {
             widths.iter().map(|width| Activations::new(arena, most, *width)).collect()
         };

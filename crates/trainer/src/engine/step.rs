@@ -6,10 +6,11 @@ use std::sync::RwLock;
 use kernels::gemm::{Epilogue, Products, Start, share};
 use kernels::{Aligned, Isa, Targets, Update, first_layer, loss};
 
+use super::block::{Block, QUANTUM, stride};
 use super::gather::Gather;
 use super::network::{Head, Network};
 use super::profile::{Phase, Stopwatch};
-use super::shares::{Activations, Biases, Columns, Rows, read, stride, write};
+use super::shares::{Activations, Columns, Rows, read, write};
 
 /// What the threads of a team share. Each value has one writer at a time; see `read`.
 #[derive(Debug)]
@@ -18,8 +19,8 @@ pub(crate) struct Shared {
     pub(crate) first_outputs: Vec<RwLock<Activations>>,
     /// Later layers' weights, `[layer - 1][thread]`.
     pub(crate) rows: Vec<Vec<RwLock<Rows>>>,
-    /// Later layers' biases, `[layer - 1]`.
-    pub(crate) biases: Vec<RwLock<Biases>>,
+    /// Later layers' biases, `[layer - 1]`; one thread each writes them.
+    pub(crate) biases: Vec<RwLock<Block>>,
     /// The batch, cut by examples: one block a thread.
     pub(crate) examples: Vec<RwLock<Examples>>,
 }
@@ -110,7 +111,7 @@ impl Step<'_> {
             own.isa,
             &own.gather.next.panels,
             block.weights.view(),
-            &block.biases.values[..block.range.len()],
+            block.biases.row(0),
             self.network.activation(0),
             &mut own.sums,
             out.view_mut(self.len).col_range(block.range.clone()),
@@ -167,7 +168,7 @@ impl Step<'_> {
         }
         for l in 1..depth {
             let biases = read(&self.shared.biases[l - 1]);
-            let epilogue = Epilogue::BiasActivation(biases.values(), self.network.activation(l));
+            let epilogue = Epilogue::BiasActivation(biases.row(0), self.network.activation(l));
             let (before, after) = mine.outputs.split_at_mut(l - 1);
             let target = if l + 1 == depth { &mut mine.gradients[l] } else { &mut after[0] };
             let shares = &self.shared.rows[l - 1];
@@ -240,6 +241,6 @@ impl Step<'_> {
             .first_outputs
             .iter()
             .enumerate()
-            .map(move |(t, block)| (block, share(units, super::shares::QUANTUM, t, threads)))
+            .map(move |(t, block)| (block, share(units, QUANTUM, t, threads)))
     }
 }

@@ -9,9 +9,10 @@ use kernels::narrow::{self, Gradients, Narrow};
 use kernels::panels::Ahead;
 use kernels::{Isa, MatMut, MatRef, first_layer};
 
+use super::block::stride;
 use super::gather;
 use super::profile::Phase;
-use super::shares::{read, stride, write};
+use super::shares::{read, write};
 use super::step::{Examples, Own, Step};
 
 /// Units of a later layer whose weight gradient is computed, and applied, at a time: few enough for
@@ -202,14 +203,14 @@ impl Step<'_> {
 
     fn update_biases(&self, own: &mut Own, l: usize) {
         let mut biases = write(&self.shared.biases[l - 1]);
-        let sums = &mut own.gradient[..biases.0.stride];
+        let sums = &mut own.gradient[..biases.stride];
         let mut start = Start::Zero;
         for (examples, theirs) in self.parts() {
             let gradient = theirs.gradients[l].view(examples.len());
             add_rows(&mut own.products, gradient, start, sums);
             start = Start::FromC;
         }
-        biases.0.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
+        biases.apply(own.isa, &self.rule, 0, 0..sums.len(), sums);
     }
 }
 
