@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use trainer::roofline::Product;
+use trainer::roofline::{Layout, Product};
 
 use crate::peers::Contender;
 
@@ -29,6 +29,8 @@ pub struct Outcome {
     pub shape: String,
     /// Whether it is a product of a reference workload's training step.
     pub layer: bool,
+    /// Whether ours finds B in panels: not among the means, as the peers copy theirs each time.
+    pub packed: bool,
     /// Columns of the result.
     pub columns: usize,
     /// Floating-point operations.
@@ -70,6 +72,7 @@ impl Outcome {
             name: product.name.clone(),
             shape: product.shape(),
             layer,
+            packed: product.layout == Layout::PackedB,
             columns: product.n,
             flops: product.flops(),
             threads,
@@ -120,11 +123,21 @@ impl Outcome {
 
 /// The geometric mean of the ratios to the best peer, of the outcomes that `belongs` picks; `None`
 /// if there are none.
-pub fn geometric_mean(outcomes: &[Outcome], belongs: impl Fn(&Outcome) -> bool) -> Option<f64> {
+pub fn geometric_mean(outcomes: &[&Outcome], belongs: impl Fn(&Outcome) -> bool) -> Option<f64> {
     let picked = outcomes.iter().filter(|outcome| belongs(outcome));
     let logarithms: Vec<f64> = picked.map(|outcome| outcome.best_peer().1.median.ln()).collect();
     let mean = logarithms.iter().sum::<f64>() / logarithms.len() as f64;
     (!logarithms.is_empty()).then(|| mean.exp())
+}
+
+/// The least of the ratios to the best peer, and how many are less than 1.
+fn least(outcomes: &[&Outcome]) -> String {
+    let ratio = |outcome: &&Outcome| outcome.best_peer().1.median;
+    let least = outcomes.iter().copied().min_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    let (name, least) = least.map_or(("none", f64::NAN), |least| (&*least.name, ratio(&least)));
+    let (less, all) =
+        (outcomes.iter().filter(|outcome| ratio(outcome) < 1.0).count(), outcomes.len());
+    format!("Least: {least:.2}, {name}; less than 1: {less} of {all}.")
 }
 
 /// The Markdown table of one team's outcomes with the geometric means below it.
@@ -157,25 +170,26 @@ pub fn table(outcomes: &[Outcome]) -> String {
         let (peer, Spread { low, median, high }) = outcome.best_peer();
         let _ = writeln!(text, " **{median:.2}** ({low:.2} to {high:.2}) {} |", peer.name());
     }
+    let (packed, named): (Vec<&Outcome>, Vec<&Outcome>) =
+        outcomes.iter().partition(|outcome| outcome.packed);
     let means: Vec<String> = [
-        ("all", geometric_mean(outcomes, |_| true)),
-        ("layers", geometric_mean(outcomes, |outcome| outcome.layer)),
-        ("results of ten columns", geometric_mean(outcomes, |outcome| outcome.columns == 10)),
+        ("all", geometric_mean(&named, |_| true)),
+        ("layers", geometric_mean(&named, |outcome| outcome.layer)),
+        ("results of ten columns", geometric_mean(&named, |outcome| outcome.columns == 10)),
     ]
     .into_iter()
     .filter_map(|(name, mean)| Some(format!("{name} {:.2}", mean?)))
     .collect();
-    let _ =
-        writeln!(text, "\nGeometric means of the ratio to the best peer: {}.", means.join(", "));
-    let ratio = |outcome: &Outcome| outcome.best_peer().1.median;
-    if let Some(least) = outcomes.iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
-        let less = outcomes.iter().filter(|outcome| ratio(outcome) < 1.0).count();
+    if !means.is_empty() {
+        let means = means.join(", ");
+        let _ = writeln!(text, "\nGeometric means of the ratio to the best peer: {means}.");
+        let _ = writeln!(text, "{}", least(&named));
+    }
+    if let Some(mean) = geometric_mean(&packed, |_| true) {
         let _ = writeln!(
             text,
-            "Least: {:.2}, {}; less than 1: {less} of {}.",
-            ratio(least),
-            least.name,
-            outcomes.len()
+            "\nWith B packed once for all products, in none of these: geometric mean {mean:.2}. {}",
+            least(&packed)
         );
     }
     text
@@ -240,6 +254,7 @@ mod tests {
             outcome(1, &[[1.0, 8.0, 8.0, 0.5]]),
             Outcome { layer: false, ..outcome(1, &[[1.0, 8.0, 8.0, 8.0]]) },
         ];
+        let outcomes = outcomes.each_ref();
         assert!((geometric_mean(&outcomes, |_| true).unwrap() - 2.0).abs() < 1e-12);
         assert!((geometric_mean(&outcomes, |o| o.layer).unwrap() - 1.0).abs() < 1e-12);
         assert_eq!(geometric_mean(&outcomes, |o| o.columns == 10), None);
@@ -255,6 +270,22 @@ mod tests {
         let end =
             "best peer: all 1.25, layers 1.25.\nLeast: 1.25, W1 forward 1; less than 1: 0 of 1.\n";
         assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn what_is_packed_is_in_no_other_mean() {
+        let named = outcome(1, &[[1.0, 3.0, 3.0, 1.5]]);
+        let packed = Outcome { packed: true, ..outcome(1, &[[1.0, 3.0, 3.0, 0.5]]) };
+        let text = table(&[named, packed.clone()]);
+        assert!(
+            text.contains(
+                "all 1.50, layers 1.50.\nLeast: 1.50, W1 forward 1; less than 1: 0 of 1."
+            ),
+            "{text}"
+        );
+        let end = "in none of these: geometric mean 0.50. Least: 0.50, W1 forward 1; less than 1: 1 of 1.\n";
+        assert!(text.ends_with(end), "{text}");
+        assert!(!table(&[packed]).contains("layers"));
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub fn all() -> Vec<Product> {
     all
 }
 
+/// The layers' forward products with weights that lie in panels, ours: each is compared with the peers' products of
+/// the same matrices.
+pub fn packed() -> Vec<Product> {
+    WORKLOADS.iter().flat_map(Workload::packed).collect()
+}
+
 /// Examples of the steps in [`wide`].
 const BATCHES: [usize; 8] = [1, 2, 8, 32, 128, 512, 2048, 8192];
 /// Inputs and outputs of its layers.
@@ -75,6 +81,14 @@ mod tests {
             "1x784x512",
         ];
         assert_eq!(shapes, expected);
+    }
+
+    #[test]
+    fn forward_products_are_compared_in_panels_too() {
+        let packed = packed();
+        let shapes: Vec<String> = packed.iter().map(Product::shape).collect();
+        assert_eq!(shapes, ["32x784x128", "32x128x10", "128x784x512", "128x512x10"]);
+        assert_eq!(packed[2].name, "W2 forward 1, packed");
     }
 
     #[test]

@@ -78,7 +78,8 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
              the multiply-adds that the same threads reach from registers, measured in the same \
              rounds. `quiet`: the same in the quarter of the rounds in which `near` was fastest. `near`: \
-             what a product reaches of that whose operands stay in the first-level cache. Ratios: medians and quartiles of the rounds' pairs.\n";
+             what a product reaches of that whose operands stay in the first-level cache. `packed`: ours \
+             finds B in panels, made once for all products, as weights may be kept. Ratios: medians and quartiles of the rounds' pairs.\n";
     for team in teams {
         let before = interruptions::measure();
         let outcomes = ask(team, arguments)?;
@@ -118,7 +119,8 @@ fn ask(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
 
 fn measure(threads: usize, arguments: &Arguments) -> Result<Vec<Outcome>> {
     let layers = shapes::layers();
-    let all = if arguments.wide { shapes::wide() } else { shapes::all() };
+    let all =
+        if arguments.wide { shapes::wide() } else { [shapes::all(), shapes::packed()].concat() };
     let wanted: Vec<&Product> =
         all.iter().filter(|product| product.name.contains(&arguments.filter)).collect();
     ensure!(

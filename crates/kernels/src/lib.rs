@@ -19,7 +19,6 @@ pub mod reference;
 mod short_row;
 mod simd;
 mod slices;
-mod transpose;
 mod view;
 
 pub use activation::Activation;
@@ -27,5 +26,4 @@ pub use aligned::{Aligned, Arena};
 pub use isa::Isa;
 pub use loss::Targets;
 pub use optimizer::Update;
-pub use transpose::transpose;
 pub use view::{MatMut, MatRef};

@@ -1,11 +1,11 @@
-//! What tiles do for later ones while they sum: they copy the next block of B, and ask for the C and
-//! the rows of A that come next.
+//! What tiles do for later ones while they sum: they copy the next block of B, or ask for the panel of a
+//! packed one, and ask for the C and the rows of A that come next.
 //!
 //! What does not stay in the second-level cache comes from the third, or from memory, and a tile that
 //! waited for it would take twice as long. So the tiles of a block of B copy the next block, each some
 //! rows of the strip with its own strip's number, and ask for the rows that the next ones to do so will
 //! copy; each asks for the next tile's C; and those of some rows of A ask for the next rows, each for
-//! some columns.
+//! some columns. Where B is packed, those of a strip ask for the next strip's panel, each for a part.
 
 use super::blocks::Block;
 use super::plan::{PackB, Plan};
@@ -19,9 +19,11 @@ pub(super) struct Ahead {
     /// How many tiles there are.
     pub count: usize,
     copying: Copying,
-    /// What the first asks for in the rows of A that come next, each of the others further on. Any
-    /// address will do.
-    a: Lines,
+    /// What the first asks for from afar: of the rows of A that come next, or of the next panel. Any address
+    /// will do.
+    far: Lines,
+    /// Floats from there to what the next one asks for.
+    far_step: usize,
     /// The C after the last one's. Any address will do.
     c: *const f32,
 }
@@ -67,10 +69,10 @@ impl Ahead {
         }
     }
 
-    /// The share of the next rows of A that the tile of this number asks for.
+    /// What the tile of this number asks for from afar.
     #[inline(always)]
-    pub(super) fn a(&self, number: usize) -> Lines {
-        Lines { from: self.a.from.wrapping_add(number * self.a.columns * LINE), ..self.a }
+    pub(super) fn far(&self, number: usize) -> Lines {
+        Lines { from: self.far.from.wrapping_add(number * self.far_step), ..self.far }
     }
 
     /// The C of the tile after the one of this number: `next`, if it is not the last one.
@@ -158,11 +160,16 @@ impl Product<'_, '_> {
             }
         };
         let c = self.c_at(next_i, block.n.0 + next_strip * tile_cols).cast_const();
-        let (row, col) = (self.a.row_stride(), self.a.col_stride());
-        let (below, block) = if i + rows < m { (i + rows, at.block) } else { (0, next) };
-        let from = self.a.ptr().wrapping_add(below * row + block.k.0 * col);
-        let asks = rows_first && strip == 0 && !pack_a && col == 1;
-        let columns = if asks { block.depth().div_ceil(LINE).div_ceil(count) } else { 0 };
+        let (far, far_step) = if pack_b == PackB::Packed && !rows_first {
+            self.next_panel(at, strip, index, rows)
+        } else {
+            let (row, col) = (self.a.row_stride(), self.a.col_stride());
+            let (below, block) = if i + rows < m { (i + rows, at.block) } else { (0, next) };
+            let from = self.a.ptr().wrapping_add(below * row + block.k.0 * col);
+            let asks = rows_first && strip == 0 && !pack_a && col == 1;
+            let columns = if asks { block.depth().div_ceil(LINE).div_ceil(count) } else { 0 };
+            (Lines { from, row, columns }, columns * LINE)
+        };
         let copying = match at.next {
             // SAFETY: rows of B; the memory for packed blocks has room for two.
             Some(next) if pack_b == PackB::Ahead => unsafe {
@@ -170,7 +177,26 @@ impl Product<'_, '_> {
             },
             _ => Copying::nothing(),
         };
-        Ahead { count, copying, a: Lines { from, row, columns }, c }
+        Ahead { count, copying, far, far_step, c }
+    }
+
+    /// The part of the next strip's panel that tile `index` of this one asks for, with tiles of `rows` rows, and
+    /// how many floats it is of.
+    #[inline(always)]
+    fn next_panel(&self, at: &Place, strip: usize, index: usize, rows: usize) -> (Lines, usize) {
+        let Plan { tile_cols, k, .. } = *self.plan;
+        let (panel, depth) = match at.next {
+            _ if strip + 1 < at.strips => {
+                (at.b[0].wrapping_add((strip + 1) * tile_cols * k), at.block.depth())
+            }
+            Some(next) => (at.b[1], next.depth()),
+            None => (at.b[1], 0),
+        };
+        let lines = (depth * tile_cols / LINE).div_ceil(at.tiles);
+        let columns = lines.div_ceil(rows);
+        let step = columns * rows * LINE;
+        let from = panel.wrapping_add((at.above + index) * step).cast_const();
+        (Lines { from, row: columns * LINE, columns }, step)
     }
 
     /// What they copy of the next block of B. What is no whole strip, or no whole vector, is copied at

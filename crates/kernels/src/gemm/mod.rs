@@ -3,7 +3,7 @@
 //! Reading order: [`Plan`] decides once a shape, by `rules`, with the tile that takes the fewest `cycles`;
 //! [`Gemm`] owns the plan and its scratch memory and runs it; `product` holds the loops around the tiles,
 //! `blocks` cuts what they go through; `tile` is the microkernel, `walk` its hot loop, `step` one k of it, and
-//! `turned` another for few rows; `pack` copies blocks for it, `ahead` says what tiles copy for later ones;
+//! `turned` another for few rows; `pack` copies blocks for it, `packed` all of B for many products, `ahead` says what tiles copy for later ones;
 //! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several threads.
 
 mod ahead;
@@ -11,6 +11,7 @@ mod blocks;
 mod cycles;
 mod outer;
 mod pack;
+mod packed;
 mod plan;
 mod product;
 mod rules;
@@ -21,6 +22,7 @@ mod tile;
 mod turned;
 mod walk;
 
+pub use packed::{PackedB, Right};
 pub use plan::{PackB, Plan};
 pub use team::{Team, share};
 
@@ -29,6 +31,7 @@ use crate::activation::Activation;
 use crate::aligned::Aligned;
 use crate::view::{MatMut, MatRef};
 use product::Product;
+use rules::LayoutB;
 use swapped::Swapped;
 
 /// What is done to a finished sum on its way to C.
@@ -68,9 +71,17 @@ pub struct Gemm {
 impl Gemm {
     /// Plans `[m, k] x [k, n]`; `a_by_rows` and `b_by_rows` say whether rows lie contiguous.
     pub fn new(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b_by_rows: bool) -> Self {
-        let plan = Plan::new(isa, m, n, k, a_by_rows, b_by_rows);
+        Self::of(Plan::new(isa, m, n, k, a_by_rows, b_by_rows))
+    }
+
+    /// Plans `[m, k] x B` for a B in panels.
+    pub fn packed(m: usize, b: &PackedB, a_by_rows: bool) -> Self {
+        Self::of(Plan::packed(m, b, a_by_rows))
+    }
+
+    fn of(plan: Plan) -> Self {
         let scratch = Aligned::zeros(plan.scratch());
-        Self { isa, plan, scratch }
+        Self { isa: plan.isa, plan, scratch }
     }
 
     /// The plan.
@@ -82,7 +93,13 @@ impl Gemm {
     ///
     /// # Panics
     /// If the shapes are not the planned ones, or an operand of the epilogue has another shape.
-    pub fn run(&mut self, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epilogue<'_>) {
+    pub fn run<'b>(
+        &mut self,
+        a: MatRef<'_>,
+        b: impl Into<Right<'b>>,
+        c: MatMut<'_>,
+        epilogue: Epilogue<'_>,
+    ) {
         run(self.isa, &self.plan, a, b, c, Start::Zero, epilogue, &mut self.scratch);
     }
 }
@@ -92,7 +109,7 @@ impl Gemm {
 #[derive(Clone, Debug)]
 pub struct Products {
     isa: Isa,
-    plans: Vec<(bool, bool, Plan)>,
+    plans: Vec<(bool, LayoutB, Plan)>,
     scratch: Aligned,
 }
 
@@ -106,21 +123,23 @@ impl Products {
     ///
     /// # Panics
     /// If the shapes disagree.
-    pub fn run(
+    pub fn run<'b>(
         &mut self,
         a: MatRef<'_>,
-        b: MatRef<'_>,
+        b: impl Into<Right<'b>>,
         c: MatMut<'_>,
         start: Start,
         epilogue: Epilogue<'_>,
     ) {
-        let (m, n, k) = (a.rows(), b.cols(), a.cols());
-        let layout = (a.col_stride() == 1, b.col_stride() == 1 || n <= 1);
-        let known = self.plans.iter().position(|(by_rows_a, by_rows_b, plan)| {
-            (*by_rows_a, *by_rows_b) == layout && (plan.m, plan.n, plan.k) == (m, n, k)
-        });
+        let b = b.into();
+        let (m, n, k) = (a.rows(), b.shape().1, a.cols());
+        let layout = (a.col_stride() == 1, b.layout());
+        let known = self
+            .plans
+            .iter()
+            .position(|(a, b, plan)| (*a, *b) == layout && (plan.m, plan.n, plan.k) == (m, n, k));
         let index = known.unwrap_or_else(|| {
-            let plan = Plan::new(self.isa, m, n, k, layout.0, layout.1);
+            let plan = Plan::of(self.isa, m, n, k, layout.0, layout.1);
             if plan.scratch() > self.scratch.len() {
                 self.scratch = Aligned::zeros(plan.scratch());
             }
@@ -145,14 +164,28 @@ pub fn gemm(isa: Isa, a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: Epi
 ///
 /// # Panics
 /// If the shapes or the instruction set are not the planned ones, an operand of the epilogue has
-/// another shape, `scratch` is shorter than [`Plan::scratch`], rows of B are not contiguous as planned, or
+/// another shape, `scratch` is shorter than [`Plan::scratch`], B does not lie as planned, or
 /// the fields of a plan, where they have been changed, do not fit each other: blocks that are empty, tiles of a
 /// size that there is not, or such as [`PackB`] has no way for.
-pub fn run(
+pub fn run<'b>(
     isa: Isa,
     plan: &Plan,
     a: MatRef<'_>,
-    b: MatRef<'_>,
+    b: impl Into<Right<'b>>,
+    c: MatMut<'_>,
+    start: Start,
+    epilogue: Epilogue<'_>,
+    scratch: &mut [f32],
+) {
+    run_checked(isa, plan, a, b.into(), c, start, epilogue, scratch);
+}
+
+/// As [`run`] says, after it has checked.
+fn run_checked(
+    isa: Isa,
+    plan: &Plan,
+    a: MatRef<'_>,
+    right: Right<'_>,
     c: MatMut<'_>,
     start: Start,
     epilogue: Epilogue<'_>,
@@ -169,10 +202,19 @@ pub fn run(
     let Plan { m, n, k, .. } = *plan;
     assert!(plan.isa == isa, "a plan for {} on {isa}", plan.isa);
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
-    assert!((b.rows(), b.cols()) == (k, n), "B is {b:?}; planned [{k}, {n}]");
+    assert!(right.shape() == (k, n), "B is {right:?}; planned [{k}, {n}]");
     assert!((c.rows(), c.cols()) == (m, n), "C is {c:?}; planned [{m}, {n}]");
-    let any = matches!(plan.pack_b, PackB::Before | PackB::InTile) || plan.swap;
-    assert!(any || b.col_stride() == 1 || n <= 1, "planned for contiguous rows: {b:?}");
+    let as_planned = match right {
+        Right::Packed(b) => {
+            (PackB::Packed, b.width(), b.isa()) == (plan.pack_b, plan.tile_cols, isa)
+        }
+        Right::Matrix(_) => plan.pack_b != PackB::Packed,
+    };
+    assert!(as_planned, "planned {:?} in {} columns: {right:?}", plan.pack_b, plan.tile_cols);
+    let any = !matches!(plan.pack_b, PackB::InPlace | PackB::FirstTile | PackB::Ahead) || plan.swap;
+    let by_rows = right.layout() != LayoutB::ByColumns;
+    assert!(any || by_rows, "planned for contiguous rows: {right:?}");
+    let b = right.matrix();
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
     plan.assert_consistent();
     match epilogue {

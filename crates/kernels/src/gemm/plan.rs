@@ -1,6 +1,8 @@
 //! How a product is computed: the plan, what it asks for, and whether it fits itself.
 
 use super::cycles::{cycles, cycles_of_outer, round_up};
+use super::packed::PackedB;
+use super::rules::LayoutB;
 use super::{outer, rules};
 use crate::Isa;
 
@@ -24,6 +26,8 @@ pub enum PackB {
     /// Columns of B lie contiguous: each tile transposes a vector's lanes of them, as many summands at a
     /// time, and multiplies with these at once.
     InTile,
+    /// B is a [`PackedB`]: it lies in panels of `tile_cols` columns already.
+    Packed,
 }
 
 /// How a product `[m, k] x [k, n]` is computed.
@@ -70,21 +74,33 @@ impl Plan {
     /// Plans a product for operands whose rows (`a_by_rows`, `b_by_rows`) lie contiguous, or
     /// whose columns do.
     pub fn new(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b_by_rows: bool) -> Self {
+        Self::of(isa, m, n, k, a_by_rows, LayoutB::by_rows(b_by_rows))
+    }
+
+    /// Plans `[m, k] x B` for a B in panels.
+    pub fn packed(m: usize, b: &PackedB, a_by_rows: bool) -> Self {
+        let layout = LayoutB::Packed { width: b.width() };
+        Self::of(b.isa(), m, b.cols(), b.rows(), a_by_rows, layout)
+    }
+
+    pub(super) fn of(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b: LayoutB) -> Self {
         // A quarter of the lanes or more would idle.
         let narrow = n > 0 && n <= 2 * isa.lanes() && 4 * n <= 3 * round_up(n, isa.lanes());
-        if narrow && !a_by_rows && m >= isa.lanes() && k >= SWAPPED_K {
-            let swapped = rules::plan(isa, n, m, k, !b_by_rows, true);
+        let packed = matches!(b, LayoutB::Packed { .. });
+        if narrow && !a_by_rows && m >= isa.lanes() && k >= SWAPPED_K && !packed {
+            let (b_by_rows, at_left) = (b == LayoutB::ByRows, LayoutB::by_rows(true));
+            let swapped = rules::plan(isa, n, m, k, !b_by_rows, at_left);
             let n_block = swapped.n_block.min(round_up(SWAPPED, swapped.tile_cols));
             Self { m, n, swap: true, n_block, b_by_rows, ..swapped }
         } else {
-            rules::plan(isa, m, n, k, a_by_rows, b_by_rows)
+            rules::plan(isa, m, n, k, a_by_rows, b)
         }
     }
 
     /// The plan of a swapped product whose A has no contiguous columns after all. Its scratch
     /// memory is counted in [`scratch`](Self::scratch).
     pub(super) fn not_swapped(&self) -> Self {
-        rules::plan(self.isa, self.m, self.n, self.k, true, self.b_by_rows)
+        rules::plan(self.isa, self.m, self.n, self.k, true, LayoutB::by_rows(self.b_by_rows))
     }
 
     /// Floats of scratch memory that the product needs.
@@ -132,6 +148,10 @@ impl Plan {
             PackB::FirstTile => {
                 assert!(!rows_first, "panels of first tiles, for tiles to the right")
             }
+            PackB::Packed => assert!(
+                n_block >= n || n_block.is_multiple_of(tile_cols),
+                "blocks of {n_block} columns, no whole panels of {tile_cols}"
+            ),
             PackB::InPlace | PackB::Before => {}
         }
         let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);
@@ -156,13 +176,13 @@ impl Plan {
 
     pub(super) fn scratch_a(&self) -> usize {
         let rows = self.m_block.min(self.tiled().0);
-        if self.pack_a { self.packed(rows, self.tile_rows) } else { 0 }
+        if self.pack_a { self.in_panels(rows, self.tile_rows) } else { 0 }
     }
 
     fn scratch_b(&self) -> usize {
         match self.pack_b {
-            PackB::InPlace | PackB::InTile => 0,
-            PackB::FirstTile => self.packed(self.tile_cols, self.isa.lanes()),
+            PackB::InPlace | PackB::InTile | PackB::Packed => 0,
+            PackB::FirstTile => self.in_panels(self.tile_cols, self.isa.lanes()),
             PackB::Ahead => self.block_of_b().saturating_mul(2),
             PackB::Before => self.block_of_b(),
         }
@@ -170,7 +190,7 @@ impl Plan {
 
     /// Floats of a packed block of B.
     pub(super) fn block_of_b(&self) -> usize {
-        self.packed(self.n_block.min(self.tiled().1), self.tile_cols)
+        self.in_panels(self.n_block.min(self.tiled().1), self.tile_cols)
     }
 
     /// Floats of a swapped product's result before it is transposed.
@@ -180,7 +200,7 @@ impl Plan {
 
     /// Floats of a block in panels of `width`. Saturating, for whoever runs a plan relies on it
     /// whatever was written into the fields.
-    fn packed(&self, len: usize, width: usize) -> usize {
+    fn in_panels(&self, len: usize, width: usize) -> usize {
         round_up(len, width).saturating_mul(self.k_block.min(self.k))
     }
 }

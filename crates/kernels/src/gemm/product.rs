@@ -21,6 +21,7 @@ use crate::view::{MatMut, MatRef};
 pub(super) struct Product<'a, 'b> {
     pub plan: &'a Plan,
     pub a: MatRef<'b>,
+    /// The matrix, or the first panel of one that is packed.
     pub b: MatRef<'b>,
     pub c: MatMut<'b>,
     pub start: Start,
@@ -55,7 +56,7 @@ impl Place {
         match pack_b {
             PackB::FirstTile => index == 0,
             PackB::Ahead => self.first && self.above + index == 0 && self.tiles > 1,
-            PackB::InPlace | PackB::Before | PackB::InTile => false,
+            PackB::InPlace | PackB::Before | PackB::InTile | PackB::Packed => false,
         }
     }
 }
@@ -72,7 +73,14 @@ impl Kernel for Product<'_, '_> {
         // Blocks of B take turns in two places if tiles copy them.
         let two = pack_b == PackB::Ahead;
         let second = if two { plan.block_of_b() } else { 0 };
-        let place = |number: usize| packed_b.wrapping_add(number % 2 * second);
+        let packed = self.b.ptr();
+        let place = |block: &Block, number: usize| match pack_b {
+            // Never written.
+            PackB::Packed => packed
+                .wrapping_add((block.n.0 / tile_cols * plan.k + block.k.0) * tile_cols)
+                .cast_mut(),
+            _ => packed_b.wrapping_add(number % 2 * second),
+        };
         let (mut block, mut number, mut above) = (Block::first(plan), 0, 0);
         // What is packed: columns and k of B, rows and k of A.
         let (mut has_b, mut has_a) = (None, None);
@@ -90,17 +98,18 @@ impl Kernel for Product<'_, '_> {
                 unsafe { pack::pack_a(s, a, tile_rows, packed_a) };
             }
             let rows = RowTiles::new(plan, block.m);
+            let next = block.next_of_b(plan);
             let at = Place {
                 ahead: plan.looks_ahead(),
                 first: number == 0,
                 block,
-                next: block.next_of_b(plan),
+                next,
                 strips: block.strips(plan),
                 rows,
                 above,
                 tiles: if plan.rows_stay { rows.tiles } else { RowTiles::all(plan) },
                 packed_a,
-                b: [place(number), place(number + 1)],
+                b: [place(&block, number), place(&next.unwrap_or(block), number + 1)],
             };
             self.block(s, &at);
             let Some(next) = block.next(plan) else { break };
@@ -169,7 +178,8 @@ impl Product<'_, '_> {
         };
         // A strip's panel in a block, and the floats to the next one's; its rows are as wide as its vectors
         // if tiles have copied them.
-        let (packed, next) = (at.b[0].wrapping_add(strip * tile_cols * k), tile_cols * k);
+        let next = tile_cols * if pack_b == PackB::Packed { self.plan.k } else { k };
+        let packed = at.b[0].wrapping_add(strip * next);
         let width = cols.next_multiple_of(S::LANES);
         let copies = at.copies_its_own(pack_b, index);
         // The first block of B, if it has one tile of rows, is not copied at all.
@@ -180,7 +190,7 @@ impl Product<'_, '_> {
             PackB::FirstTile => (at.b[0].cast_const(), width, 0),
             PackB::Ahead if alone => in_place,
             PackB::Ahead => (packed.cast_const(), width, next),
-            PackB::Before => (packed.cast_const(), tile_cols, next),
+            PackB::Before | PackB::Packed => (packed.cast_const(), tile_cols, next),
         };
         let panel = match pack_b {
             _ if !copies => std::ptr::null_mut(),
@@ -190,7 +200,11 @@ impl Product<'_, '_> {
         let (c, c_row) = (self.c_at(i, j), self.c.row_stride());
         let continues = block.k.0 > 0 || self.start == Start::FromC;
         let finish = if last { self.finish(i, j) } else { Finish::Store };
-        let b_filled = pack_b == PackB::FirstTile && !copies;
+        let b_filled = match pack_b {
+            PackB::FirstTile => !copies,
+            PackB::Packed => tile_cols == S::LANES,
+            _ => false,
+        };
         let mut tile =
             Tile { k, a, a_row, a_k, b, b_row, b_filled, c, c_row, cols, continues, finish };
         // SAFETY: the tiles lie in the checked views, or in packed blocks that cover them; the panel

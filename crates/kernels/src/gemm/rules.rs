@@ -8,7 +8,7 @@ use crate::Isa;
 
 /// Floats of a packed block of A, which is read from there once a strip.
 const BLOCK_A: usize = 64 * 1024;
-/// Floats of a packed block of A that all columns of B pass, copied ahead for each.
+/// Floats of a block of A that all columns of B pass, copied ahead for each, or in panels.
 const BLOCK_A_STAYS: usize = 128 * 1024;
 /// Floats of a packed block of B that stays there while all rows of A pass through.
 const BLOCK_FAR: usize = 192 * 1024;
@@ -61,25 +61,45 @@ const TILES_AHEAD: usize = 4;
 /// Columns of C up to which tiles of a B that stays near go down its strips, if these are longer runs: of more,
 /// each row begins on a page of its own.
 const COLUMN_C: usize = 256;
+/// Rows for which the panels of a packed B are chosen: what every height of a tile divides.
+const ROWS_PACKED: usize = 120;
 /// Floats of B from which on a row of tiles lasts long enough to ask for the next rows of A and C. (With
 /// less: 8192x100x100 1.07 of the time.)
 const LONG: usize = 24 * 1024;
 
-/// Plans `C = A B` as it stands, for operands whose rows lie contiguous, or whose columns do.
-pub(super) fn plan(
-    isa: Isa,
-    m: usize,
-    n: usize,
-    k: usize,
-    a_by_rows: bool,
-    b_by_rows: bool,
-) -> Plan {
-    let shape = Shape::new(isa, m, n, k, a_by_rows, b_by_rows);
-    let (pack_b, rows_first) = shape.pack_b(b_by_rows);
+/// How B lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LayoutB {
+    /// Its rows lie contiguous.
+    ByRows,
+    /// Its columns do.
+    ByColumns,
+    /// In panels of so many columns.
+    Packed { width: usize },
+}
+
+impl LayoutB {
+    pub(super) fn by_rows(by_rows: bool) -> Self {
+        if by_rows { Self::ByRows } else { Self::ByColumns }
+    }
+}
+
+/// Columns of the panels of a B that is packed for products of any number of rows: those of the tiles that compute
+/// [`ROWS_PACKED`] of them.
+pub(super) fn width_of_packed(isa: Isa, n: usize, k: usize) -> usize {
+    best_tile(registers(isa), isa.lanes(), ROWS_PACKED, n, k).1 * isa.lanes()
+}
+
+/// Plans `C = A B` as it stands, for an A whose rows lie contiguous, or whose columns do.
+pub(super) fn plan(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b: LayoutB) -> Plan {
+    let shape = Shape::new(isa, m, n, k, a_by_rows, b);
+    let (pack_b, rows_first) = shape.pack_b(b);
     let (tile_rows, tile_cols, pack_a) = (shape.tile_rows, shape.tile_cols, shape.pack_a);
     let k_block = balanced(k, shape.most_summands(pack_b).max(1));
-    let m_block = if pack_a {
-        let most = if pack_b == PackB::Ahead { BLOCK_A_STAYS } else { BLOCK_A };
+    // Panels pass by a block of A that stays.
+    let passed = shape.far && pack_b == PackB::Packed;
+    let m_block = if pack_a || passed {
+        let most = if pack_b == PackB::Ahead || passed { BLOCK_A_STAYS } else { BLOCK_A };
         round_up(balanced(m, (most / k_block.max(1)).max(tile_rows)), tile_rows)
     } else {
         m
@@ -87,7 +107,7 @@ pub(super) fn plan(
     // Columns of a block of so many floats.
     let of = |most: usize| round_up(balanced(n, (most / k_block.max(1)).max(1)), tile_cols);
     let n_block = match pack_b {
-        PackB::InPlace | PackB::FirstTile | PackB::InTile => n,
+        PackB::InPlace | PackB::FirstTile | PackB::InTile | PackB::Packed => n,
         PackB::Ahead if shape.far && !pack_a => of(BLOCK_AHEAD),
         // A block of A stays near, and passes once a strip.
         PackB::Ahead => tile_cols,
@@ -105,11 +125,11 @@ pub(super) fn plan(
         n_block,
         pack_a,
         pack_b,
-        rows_stay: pack_a && pack_b == PackB::Ahead,
+        rows_stay: passed || (pack_a && pack_b == PackB::Ahead),
         rows_first,
         fetch: shape.fetch(pack_b),
         isa,
-        b_by_rows,
+        b_by_rows: b != LayoutB::ByColumns,
     }
 }
 
@@ -149,15 +169,19 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b_by_rows: bool) -> Self {
+    fn new(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b: LayoutB) -> Self {
         let (lanes, registers) = (isa.lanes(), registers(isa));
+        let b_by_rows = b == LayoutB::ByRows;
         let turned = if whole_lines(lanes) { tile::shapes(registers)[0].1 } else { TURNED };
-        let in_tile = !b_by_rows && m <= turned && k >= lanes;
+        let in_tile = b == LayoutB::ByColumns && m <= turned && k >= lanes;
         let outer = b_by_rows && outer::SUMMANDS.contains(&k) && n > LINE;
         let (tile_rows, vectors) = if in_tile {
             (m.max(1), 1)
         } else if outer {
             (balanced(m.max(1), tile::shapes(registers)[0].1.min(outer::ROWS)), 1)
+        } else if let LayoutB::Packed { width } = b {
+            let most = tile::shapes(registers)[width / lanes - 1].1;
+            (balanced(m.max(1), most), width / lanes)
         } else {
             best_tile(registers, lanes, m, n, k)
         };
@@ -168,7 +192,7 @@ impl Shape {
         let (tiles, strips) = (m.div_ceil(tile_rows), n.div_ceil(tile_cols));
         let size_c = m.saturating_mul(n);
         let written = (k <= K_SHORT && size_c > 2 * BLOCK) || (k <= K_SHORTER && size_c > BLOCK);
-        let short = outer || (b_by_rows && written);
+        let short = outer || (b != LayoutB::ByColumns && written);
         // Scalars of a transposed A lie a stride apart along k: they are read in short blocks, or packed.
         let strided = !a_by_rows && size_a > BLOCK / 4 && !in_tile;
         let some = if whole_lines(lanes) { COLUMNS_STRIPS * tile_cols } else { COLUMNS_C };
@@ -200,13 +224,15 @@ impl Shape {
     }
 
     /// How rows of B come to lie as tiles read them, and whether all strips of a tile's rows come first.
-    fn pack_b(&self, by_rows: bool) -> (PackB, bool) {
+    fn pack_b(&self, b: LayoutB) -> (PackB, bool) {
         let Self { n, lanes, near, far, streams, tile_cols, .. } = *self;
-        if self.in_tile {
+        if let LayoutB::Packed { .. } = b {
+            (PackB::Packed, self.short || self.along_c || streams)
+        } else if self.in_tile {
             (PackB::InTile, false)
         } else if self.short || self.scanned {
             (PackB::InPlace, self.short)
-        } else if !by_rows {
+        } else if b == LayoutB::ByColumns {
             (PackB::Before, self.along_c || far || streams)
         } else if self.copies_ahead() && n > tile_cols && !streams {
             (PackB::Ahead, far && !self.pack_a)
@@ -251,7 +277,9 @@ impl Shape {
     /// Whether tiles ask for what comes next.
     fn fetch(&self, pack_b: PackB) -> bool {
         let long = self.far || (self.streams && self.size_b >= LONG);
-        whole_lines(self.lanes) && !self.in_tile && !self.outer && (long || pack_b == PackB::Ahead)
+        let passes = self.passes && self.n > self.tile_cols;
+        let ahead = pack_b == PackB::Ahead || (pack_b == PackB::Packed && passes);
+        whole_lines(self.lanes) && !self.in_tile && !self.outer && (long || ahead)
     }
 }
 

@@ -167,16 +167,16 @@ impl<const MR: usize, const NV: usize> Kernel for AheadKernel<'_, MR, NV> {
             let copies = ahead.copies(number);
             let (from, columns) = (t.next_c(step).cast_const(), NV * S::LANES / LINE);
             let next_c = Lines { from, row: t.c_row, columns };
-            let (a, c) = (ahead.a(number), ahead.c(number, next_c));
+            let (far, c) = (ahead.far(number), ahead.c(number, next_c));
             // SAFETY: as for `TileKernel`; who made the `Ahead` vouches for its pointers.
             unsafe {
                 let mut acc = begin::<S, MR, NV, false>(s, &t, mask);
                 if t.a_row == 1 {
                     let walk = Walk::<S, MR, NV, false, MR>::along(s, &mut acc, &t, t.a_k, mask);
-                    walk.all_ahead(t.k, copies, a, c);
+                    walk.all_ahead(t.k, copies, far, c);
                 } else {
                     let walk = Walk::<S, MR, NV, false, 3>::along(s, &mut acc, &t, 1, mask);
-                    walk.all_ahead(t.k, copies, a, c);
+                    walk.all_ahead(t.k, copies, far, c);
                 }
                 finish::<S, MR, NV, false>(s, &t, &acc, mask);
             }

@@ -91,21 +91,21 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
 
     /// All k, and what is to be done for later tiles: one line of the cache in a turn, for the
     /// processor has room for few that are under way, and the tile's own pass through it. Asks for
-    /// lines as far as there are turns: those of A to the second-level cache, at even distances, and at
+    /// lines as far as there are turns: those from afar to the second-level cache, at even distances, and at
     /// the end those of C, which are needed at once.
     ///
     /// # Safety
     /// As [`Tile`] says, for `k` summands; what is to be copied may be.
     #[inline(always)]
-    pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, a: Lines, c: Lines) {
+    pub(super) unsafe fn all_ahead(mut self, k: usize, mut copies: Copies, far: Lines, c: Lines) {
         let (s, mut turns) = (self.s, k / Self::STEPS);
         // Rows of a wider strip would be copied before: no tile that works ahead has one beside it today.
         let rows = if copies.vectors <= NV { copies.rows.min(turns / NV) } else { 0 };
         turns -= rows * copies.vectors;
         let c_columns = c.columns.min(turns / MR);
         let before_c = (turns - c_columns * MR).saturating_sub(LEAD);
-        let a_columns = a.columns.min(before_c / MR);
-        let pause = before_c.checked_div(a_columns).map_or(0, |each| each - MR);
+        let far_columns = far.columns.min(before_c / MR);
+        let pause = before_c.checked_div(far_columns).map_or(0, |each| each - MR);
         // SAFETY: the caller's.
         unsafe {
             copies.now(s, copies.rows - rows, copies.vectors * S::LANES);
@@ -116,18 +116,18 @@ impl<'a, S: Simd, const MR: usize, const NV: usize, const MASKED: bool, const EA
                 }
                 copies.end_row();
             }
-            for column in 0..a_columns {
-                let mut p = a.from.wrapping_add(column * LINE);
+            for column in 0..far_columns {
+                let mut p = far.from.wrapping_add(column * LINE);
                 for _ in 0..MR {
                     s.prefetch_far(p.cast());
-                    p = p.wrapping_add(a.row);
+                    p = p.wrapping_add(far.row);
                     self.turn();
                 }
                 for _ in 0..pause {
                     self.turn();
                 }
             }
-            for _ in a_columns * (MR + pause)..before_c {
+            for _ in far_columns * (MR + pause)..before_c {
                 self.turn();
             }
             for column in 0..c_columns {

@@ -1,6 +1,6 @@
 //! Products with everything that any epilogue needs, and what they should come to.
 
-use kernels::gemm::{self, Epilogue, Plan, Start};
+use kernels::gemm::{self, Epilogue, PackedB, Plan, Right, Start};
 use kernels::{Activation, Isa, MatRef, reference};
 
 use super::matrix::{Layout, Matrix, Output};
@@ -96,20 +96,50 @@ impl Case {
         kind: Kind,
         plan: impl Fn(MatRef<'_>, MatRef<'_>) -> Plan,
     ) -> Vec<f32> {
-        let (a, b) = (self.a.stored(layouts[0]), self.b.stored(layouts[1]));
+        let b = self.b.stored(layouts[1]);
+        let what = format!("{layouts:?}");
+        self.run_on(layouts[0], b.view().into(), start, kind, |a| plan(a, b.view()), &what)
+    }
+
+    /// With B in panels, packed from this layout in place of another matrix, as a plan says that is made for it.
+    pub fn run_packed(
+        &self,
+        isa: Isa,
+        layouts: [Layout; 2],
+        start: Start,
+        kind: Kind,
+        plan: impl Fn(MatRef<'_>, &PackedB) -> Plan,
+    ) -> Vec<f32> {
+        let ones = vec![1.0; self.k * self.n];
+        let mut packed = PackedB::new(isa, MatRef::new(&ones, self.k, self.n));
+        packed.pack(self.b.stored(layouts[1]).view());
+        let what = format!("{layouts:?}, packed");
+        let plan = |a: MatRef<'_>| plan(a, &packed);
+        self.run_on(layouts[0], Right::from(&packed), start, kind, plan, &what)
+    }
+
+    fn run_on(
+        &self,
+        layout: Layout,
+        b: Right<'_>,
+        start: Start,
+        kind: Kind,
+        plan: impl Fn(MatRef<'_>) -> Plan,
+        layouts: &str,
+    ) -> Vec<f32> {
+        let a = self.a.stored(layout);
         let gap = (self.m + self.n) % 5;
         let outputs = self.outputs.stored(Layout::Rows(gap % 3));
         let mut c = match start {
             Start::Zero => Output::nan(self.m, self.n, gap),
             Start::FromC => Output::holding(&self.c, gap),
         };
-        let (a, b) = (a.view(), b.view());
-        let plan = plan(a, b);
+        let plan = plan(a.view());
         // NaN in the scratch memory too, and nothing written around it.
         let mut scratch = Guarded::nan(plan.scratch(), gap);
         let epilogue = kind.epilogue(&self.bias.values, outputs.view());
-        gemm::run(plan.isa, &plan, a, b, c.view(), start, epilogue, scratch.get());
-        let what = format!("{self} {layouts:?} {start:?} {kind:?}");
+        gemm::run(plan.isa, &plan, a.view(), b, c.view(), start, epilogue, scratch.get());
+        let what = format!("{self} {layouts} {start:?} {kind:?}");
         scratch.done(&what);
         c.done(&what)
     }

@@ -86,8 +86,7 @@ impl Block {
             if source.is_empty() {
                 return Aligned::default();
             }
-            // Whole blocks of sixteen rows, for the transpose.
-            let mut block = arena.zeros(rows.next_multiple_of(QUANTUM) * stride);
+            let mut block = arena.zeros(rows * stride);
             for (row, from) in block.chunks_exact_mut(stride.max(1)).zip(origin.rows()) {
                 let from = source[from].iter().step_by(origin.col_stride);
                 row.iter_mut().zip(from).for_each(|(x, from)| *x = *from);
@@ -115,7 +114,7 @@ impl Block {
     /// A copy of some columns, without the state.
     pub(crate) fn columns(&self, arena: &mut Arena, cols: Range<usize>) -> Self {
         let stride = stride(cols.len());
-        let mut values: Aligned = arena.zeros(self.rows.next_multiple_of(QUANTUM) * stride);
+        let mut values: Aligned = arena.zeros(self.rows * stride);
         let rows = self.values.chunks_exact(self.stride.max(1));
         for (to, from) in values.chunks_exact_mut(stride.max(1)).zip(rows) {
             to[..cols.len()].copy_from_slice(&from[cols.clone()]);

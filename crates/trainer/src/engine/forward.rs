@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use dataset::{Examples, LabelsView};
 use kernels::first_layer::STRIP;
-use kernels::gemm::{Epilogue, Products, Start, share};
+use kernels::gemm::{Epilogue, PackedB, Products, Right, Start, share};
 use kernels::panels::{Data, FeatureOrder, One, Panels};
 use kernels::{Aligned, Arena, Isa, MatRef, Targets, first_layer, loss};
 
@@ -14,24 +14,59 @@ use super::network::{Head, Network};
 use super::shares::Activations;
 use crate::Parameters;
 use crate::optimizer::State;
+use crate::parameters::DenseLayout;
 
-/// Parameters as the kernels like them: rows on whole cache lines.
+/// Parameters as the kernels like them.
 #[derive(Debug)]
 pub(crate) struct Weights {
     /// The first layer's, in blocks of columns.
     first: Vec<(Range<usize>, Block, Block)>,
-    later: Vec<(Block, Block)>,
+    later: Vec<(Matrix, Block)>,
+}
+
+/// A later layer's weights, `[inputs, units]`.
+#[derive(Debug)]
+enum Matrix {
+    /// For one example, which reads each row once and as wide as it is.
+    Rows(Block),
+    /// For many.
+    Panels(PackedB),
+}
+
+impl Matrix {
+    fn panels(arena: &mut Arena, matrix: MatRef<'_>) -> Self {
+        let mut panels = PackedB::zeros(arena, Isa::best(), matrix.rows(), matrix.cols());
+        panels.pack(matrix);
+        Self::Panels(panels)
+    }
+}
+
+impl<'a> From<&'a Matrix> for Right<'a> {
+    fn from(matrix: &'a Matrix) -> Self {
+        match matrix {
+            Matrix::Rows(block) => block.view().into(),
+            Matrix::Panels(panels) => panels.into(),
+        }
+    }
 }
 
 impl Weights {
     /// For many examples at a time: blocks of columns that lie in the order in which they are read.
     pub(crate) fn new(parameters: &Parameters, reading: Reading) -> Self {
-        Self::in_blocks(parameters, reading.order, STRIP)
+        let values = parameters.values();
+        Self::in_blocks(parameters, reading.order, STRIP, |arena, layer| {
+            let matrix = MatRef::new(&values[layer.weights.clone()], layer.inputs, layer.units);
+            Matrix::panels(arena, matrix)
+        })
     }
 
     /// For one example at a time, which reads each row once and as wide as it is.
     pub(crate) fn whole(parameters: &Parameters, reading: Reading) -> Self {
-        Self::in_blocks(parameters, reading.order, usize::MAX)
+        Self::in_blocks(parameters, reading.order, usize::MAX, |arena, layer| {
+            let rows = FeatureOrder::as_given(layer.inputs);
+            let origin = Origin::weights(layer, rows, 0..layer.units);
+            Matrix::Rows(Block::load(arena, parameters, &State::default(), origin))
+        })
     }
 
     /// Those for one example, once more for many at a time.
@@ -46,27 +81,32 @@ impl Weights {
                 first.push((cols.clone(), strip, biases.columns(arena, cols)));
             }
         }
-        let mut copy = |block: &Block| block.columns(arena, 0..block.cols);
-        let later = self.later.iter().map(|(weights, biases)| (copy(weights), copy(biases)));
+        let later = self.later.iter().map(|(matrix, biases)| {
+            let Matrix::Rows(rows) = matrix else { unreachable!("weights for one example") };
+            (Matrix::panels(arena, rows.view()), biases.columns(arena, 0..biases.cols))
+        });
         Self { first, later: later.collect() }
     }
 
-    fn in_blocks(parameters: &Parameters, order: FeatureOrder, widest: usize) -> Self {
+    fn in_blocks(
+        parameters: &Parameters,
+        order: FeatureOrder,
+        widest: usize,
+        matrix: impl Fn(&mut Arena, &DenseLayout) -> Matrix,
+    ) -> Self {
         let none = State::default();
-        let mut arena = Arena::for_bytes(size_of_val(parameters.values()));
-        let mut load = |origin| Block::load(&mut arena, parameters, &none, origin);
+        let arena = &mut Arena::for_bytes(size_of_val(parameters.values()));
+        let load = |arena: &mut Arena, origin| Block::load(arena, parameters, &none, origin);
         let (first, later) = parameters.layers().split_first().expect("a network has layers");
         let count = first.units.div_ceil(widest);
         let in_blocks = (0..count).map(|i| {
             let cols = share(first.units, QUANTUM, i, count);
-            let weights = load(Origin::weights(first, order, cols.clone()));
-            (cols.clone(), weights, load(Origin::biases(first, cols)))
+            let weights = load(arena, Origin::weights(first, order, cols.clone()));
+            (cols.clone(), weights, load(arena, Origin::biases(first, cols)))
         });
         let first = in_blocks.collect();
         let later = later.iter().map(|layer| {
-            let (rows, cols) = (FeatureOrder::as_given(layer.inputs), 0..layer.units);
-            let weights = load(Origin::weights(layer, rows, cols.clone()));
-            (weights, load(Origin::biases(layer, cols)))
+            (matrix(arena, layer), load(arena, Origin::biases(layer, 0..layer.units)))
         });
         let later = later.collect();
         Self { first, later }
@@ -225,7 +265,7 @@ impl Layers {
             let inputs: MatRef<'_> = before[l - 1].view(rows);
             let epilogue = Epilogue::BiasActivation(biases.row(0), network.activation(l));
             let out = after[0].view_mut(rows);
-            self.products.run(inputs, matrix.view(), out, Start::Zero, epilogue);
+            self.products.run(inputs, matrix, out, Start::Zero, epilogue);
         }
         let last = self.outputs.len() - 1;
         &mut self.outputs[last]

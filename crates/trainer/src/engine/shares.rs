@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kernels::first_layer::STRIP;
-use kernels::gemm::share;
+use kernels::gemm::{PackedB, share};
 use kernels::panels::FeatureOrder;
 use kernels::{Aligned, Arena, Isa, MatMut, MatRef};
 
@@ -72,14 +72,14 @@ impl Columns {
 ///
 /// What is trained is their transpose. The vectors of its gradient are full where the layer has but
 /// ten units, and the gradient on the way back multiplies by it; the forward product's weights follow
-/// from it after each step.
+/// from it after each step, in the panels that its tiles read.
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) range: Range<usize>,
     /// `[units, rows]`
     pub(crate) transposed: Block,
-    /// `[rows, units]`, padded like a block.
-    weights: Aligned,
+    /// `[rows, units]`
+    pub(crate) weights: PackedB,
 }
 
 impl Rows {
@@ -92,22 +92,15 @@ impl Rows {
         let range = share(layer.inputs, QUANTUM, index, threads);
         let origin = Origin::transposed(layer, range.clone());
         let transposed = Block::load(arena, parameters, state, origin);
-        let weights = arena.zeros(range.len().next_multiple_of(QUANTUM) * stride(layer.units));
+        let weights = PackedB::zeros(arena, Isa::best(), range.len(), layer.units);
         let mut rows = Self { range, transposed, weights };
-        rows.refresh_weights(Isa::best());
+        rows.refresh_weights();
         rows
     }
 
     /// Brings the weights of the forward product up to date.
-    pub(crate) fn refresh_weights(&mut self, isa: Isa) {
-        let Block { rows, cols, stride: from, values, .. } = &self.transposed;
-        kernels::transpose(isa, values, *from, *rows, *cols, &mut self.weights, stride(*rows));
-    }
-
-    /// `[rows, units]`
-    pub(crate) fn weights(&self) -> MatRef<'_> {
-        let Block { rows: units, cols: rows, .. } = self.transposed;
-        MatRef::with_strides(&self.weights, rows, units, stride(units), 1)
+    pub(crate) fn refresh_weights(&mut self) {
+        self.weights.pack(self.transposed.view().t());
     }
 }
 

@@ -185,10 +185,10 @@ impl Step<'_> {
                 if l == 1 {
                     let block = read(&self.shared.first_outputs[t]);
                     let inputs = block.view(rows.end).row_range(rows.clone());
-                    own.products.run(inputs, share.weights(), c, start, epilogue);
+                    own.products.run(inputs, &share.weights, c, start, epilogue);
                 } else {
                     let inputs = before[l - 2].view(rows.len()).col_range(share.range.clone());
-                    own.products.run(inputs, share.weights(), c, start, epilogue);
+                    own.products.run(inputs, &share.weights, c, start, epilogue);
                 }
                 start = Start::FromC;
             }

@@ -71,7 +71,7 @@ impl Step<'_> {
         }
         own.gather.announced = rows;
         for rows in &self.shared.rows {
-            write(&rows[own.index]).refresh_weights(own.isa);
+            write(&rows[own.index]).refresh_weights();
         }
         own.watch.lap(Phase::Update);
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kernels::gemm::{Epilogue, Gemm, Team};
+use kernels::gemm::{Epilogue, Gemm, PackedB, Right, Team};
 use kernels::{Activation, Aligned, Arena, Isa, MatMut, MatRef};
 
 /// How the operands of `C = A B` lie in memory; C is always row-major.
@@ -14,6 +14,9 @@ pub enum Layout {
     TransposedA,
     /// B is the transpose of a row-major matrix: the gradient with respect to a layer's input.
     TransposedB,
+    /// Both row-major, and B is copied to panels once, for all products with it: the forward product of weights
+    /// that are kept so.
+    PackedB,
 }
 
 /// A product `[m, k] x [k, n]`.
@@ -64,13 +67,24 @@ impl Workload {
             product("input gradient 2", (batch, classes, hidden), Layout::TransposedB),
         ]
     }
+
+    /// The forward products with the weights in panels.
+    pub fn packed(&self) -> Vec<Product> {
+        let forward = self.products().into_iter().filter(|product| product.layout == Layout::Plain);
+        let packed = |product: Product| Product {
+            name: format!("{}, packed", product.name),
+            layout: Layout::PackedB,
+            ..product
+        };
+        forward.map(packed).collect()
+    }
 }
 
 impl Product {
     /// `32x784x128`, with a prime at a transposed operand's inner size: `784x32x128 A'`.
     pub fn shape(&self) -> String {
         let mark = match self.layout {
-            Layout::Plain => "",
+            Layout::Plain | Layout::PackedB => "",
             Layout::TransposedA => " A'",
             Layout::TransposedB => " B'",
         };
@@ -168,8 +182,13 @@ impl Operands {
             };
             rest = others;
             let (a, b) = (a.row_range(rows.clone()), b.col_range(cols.clone()));
-            let mut gemm = Gemm::new(isa, rows.len(), cols.len(), k, a_col == 1, b_col == 1);
+            let packed = (product.layout == Layout::PackedB).then(|| PackedB::new(isa, b));
+            let mut gemm = match &packed {
+                Some(b) => Gemm::packed(rows.len(), b, a_col == 1),
+                None => Gemm::new(isa, rows.len(), cols.len(), k, a_col == 1, b_col == 1),
+            };
             team.push(move || {
+                let b = packed.as_ref().map_or(Right::Matrix(b), Right::Packed);
                 let epilogue = match activation {
                     None => Epilogue::Store,
                     Some(f) => Epilogue::BiasActivation(&bias[cols.clone()], f),
@@ -210,7 +229,8 @@ mod tests {
     #[test]
     fn a_team_computes_the_product() {
         let isa = Isa::best();
-        for product in WORKLOADS[0].products() {
+        let products = WORKLOADS[0].products().into_iter().chain(WORKLOADS[0].packed());
+        for product in products {
             for threads in [1, 3] {
                 for activation in [None, Some(Activation::Relu)] {
                     let mut operands = Operands::new(&product);

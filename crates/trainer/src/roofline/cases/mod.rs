@@ -44,6 +44,7 @@ pub(super) fn all() -> Vec<Case> {
                 cases.push(self::product(product, Some(Activation::Relu)));
             }
         }
+        cases.extend(workload.packed().into_iter().map(|packed| self::product(packed, None)));
         cases.extend(first_layer::cases(workload));
         cases.push(softmax(workload.name, workload.batch, workload.widths[2]));
         cases.push(optimizer(workload));

@@ -1,0 +1,187 @@
+//! A right operand in panels: products with it have the bits of those with the matrix, and its plans are as the
+//! documentation says.
+
+mod common;
+
+use common::matrix::Layout::{Columns, Rows, Spread};
+use common::matrix::Output;
+use common::product::{Case, Kind, STARTS};
+use common::{Random, bits, skip};
+use kernels::gemm::{self, Epilogue, Gemm, PackB, PackedB, Plan, Products, Start};
+use kernels::{Activation, Isa, MatRef};
+
+/// Small and ragged; a panel that is filled up, one that is whole, one column more; cut in k, in columns; an A that
+/// passes, that is packed.
+#[cfg(miri)]
+const SHAPES: [[usize; 3]; 5] = [[1, 1, 1], [5, 29, 7], [6, 1, 20], [1, 30, 9], [3, 8, 4]];
+#[cfg(not(miri))]
+const SHAPES: [[usize; 3]; 12] = [
+    [1, 1, 1],
+    [13, 29, 7],
+    [32, 128, 784],
+    [70, 10, 65],
+    [70, 16, 65],
+    [61, 1, 40],
+    [1, 200, 300],
+    [33, 50, 1100],
+    [96, 530, 600],
+    [101, 577, 530],
+    [1030, 530, 513],
+    [9, 2000, 12],
+];
+
+const KINDS: [Kind; 4] = [
+    Kind::Store,
+    Kind::BiasActivation(Activation::Relu),
+    Kind::BiasActivation(Activation::Tanh),
+    Kind::Gradient(Activation::Sigmoid),
+];
+
+#[test]
+fn panels_keep_the_bits() {
+    let mut random = Random(41);
+    for shape in SHAPES {
+        let case = Case::random(&mut random, shape);
+        for isa in Isa::available() {
+            for (kind, start) in KINDS.into_iter().zip(STARTS.into_iter().cycle()) {
+                let expected = bits(&case.run(isa, [Rows(0), Rows(0)], start, kind));
+                for layouts in [
+                    [Rows(3), Rows(1)],
+                    [Columns(0), Columns(2)],
+                    [Spread(1), Rows(0)],
+                    [Rows(0), Spread(0)],
+                ] {
+                    let c = case.run_packed(isa, layouts, start, kind, |a, b| {
+                        Plan::packed(case.m, b, a.col_stride() == 1)
+                    });
+                    let what = format!("{isa} {case} {layouts:?} {start:?} {kind:?}");
+                    assert_eq!(c.len(), expected.len(), "{what}");
+                    let wrong = c.iter().zip(&expected).position(|(x, y)| x.to_bits() != *y);
+                    assert_eq!(wrong, None, "{what}: the first element with other bits");
+                }
+            }
+        }
+    }
+}
+
+/// Blocks that no plan has today, with tiles that ask for what comes next and tiles that do not.
+#[test]
+fn forced_blocks_of_panels_keep_the_bits() {
+    let mut random = Random(42);
+    let case = Case::random(&mut random, if cfg!(miri) { [5, 20, 9] } else { [50, 330, 170] });
+    for isa in Isa::available() {
+        let (kind, start) = (Kind::BiasActivation(Activation::Relu), Start::FromC);
+        let expected = bits(&case.run(isa, [Rows(0), Rows(0)], start, kind));
+        for choice in 0..32 {
+            let is = |bit: usize| choice >> bit & 1 == 1;
+            let c = case.run_packed(isa, [Rows(0), Rows(0)], start, kind, |a, b| {
+                let own = Plan::packed(case.m, b, a.col_stride() == 1);
+                Plan {
+                    k_block: if is(0) { case.k } else { 40 },
+                    m_block: if is(1) { case.m } else { 3 * own.tile_rows },
+                    n_block: if is(2) { case.n } else { 2 * own.tile_cols },
+                    rows_first: is(3),
+                    fetch: is(4),
+                    ..own
+                }
+            });
+            assert_eq!(bits(&c), expected, "{isa} {case}, choice {choice}");
+        }
+    }
+}
+
+#[test]
+fn a_product_of_whole_numbers_is_exact_and_finds_its_plan_again() {
+    let mut random = Random(43);
+    for isa in Isa::available() {
+        let mut products = Products::new(isa);
+        // The same shape in panels and as it is; and a height after the other on the same panels.
+        for m in [24, 7, 24] {
+            let case = Case::whole(&mut random, [m, 50, 31]);
+            let (a, b) = (case.a.stored(Rows(0)), case.b.stored(Columns(1)));
+            let packed = PackedB::new(isa, b.view());
+            let mut expected = vec![0.0; m * 50];
+            for (i, x) in expected.iter_mut().enumerate() {
+                let (row, col) = (i / 50, i % 50);
+                *x = (0..31)
+                    .map(|k| case.a.values[row * 31 + k] * case.b.values[k * 50 + col])
+                    .sum();
+            }
+            for in_panels in [true, false, true] {
+                let mut c = Output::nan(m, 50, 3);
+                if in_panels {
+                    products.run(a.view(), &packed, c.view(), Start::Zero, Epilogue::Store);
+                } else {
+                    products.run(a.view(), b.view(), c.view(), Start::Zero, Epilogue::Store);
+                }
+                assert_eq!(c.done("C"), expected, "{isa}, {m} rows, in panels: {in_panels}");
+            }
+            let mut c = Output::nan(m, 50, 0);
+            Gemm::packed(m, &packed, true).run(a.view(), &packed, c.view(), Epilogue::Store);
+            assert_eq!(c.done("C"), expected, "{isa}, {m} rows");
+        }
+    }
+}
+
+#[test]
+fn panels_are_as_wide_as_the_tiles_and_nothing_is_copied() {
+    for isa in Isa::available() {
+        for (k, n) in [(784, 512), (784, 128), (128, 10), (512, 10), (1, 1), (64, 100), (300, 4096)]
+        {
+            let zeros = vec![0.0; k * n];
+            let packed = PackedB::new(isa, MatRef::new(&zeros, k, n));
+            assert_eq!((packed.rows(), packed.cols(), packed.isa()), (k, n, isa));
+            assert!(packed.width().is_multiple_of(isa.lanes()), "{packed:?}");
+            // No panel of filling alone.
+            assert!(packed.width() < n + isa.lanes(), "{packed:?}");
+            for m in [1, 2, 5, 32, 96, 128, 1000, 8192] {
+                let plan = Plan::packed(m, &packed, true);
+                assert_eq!(
+                    (plan.pack_b, plan.tile_cols),
+                    (PackB::Packed, packed.width()),
+                    "{plan:?}"
+                );
+                assert_eq!(plan.scratch(), 0, "{plan:?}");
+                assert_eq!((plan.m, plan.k, plan.n, plan.swap), (m, k, n, false), "{plan:?}");
+                let most = common::tiles(isa)
+                    .iter()
+                    .find(|(width, _)| width * isa.lanes() == plan.tile_cols);
+                assert!(plan.tile_rows <= most.unwrap().1, "{plan:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plan_for_w2s_forward_product_asks_for_the_next_panel() {
+    let Some(isa) = Isa::by_name("avx512") else { return skip("no AVX-512") };
+    let zeros = vec![0.0; 784 * 512];
+    let packed = PackedB::new(isa, MatRef::new(&zeros, 784, 512));
+    let plan = Plan::packed(128, &packed, true);
+    let tile = (plan.tile_rows, plan.tile_cols);
+    assert_eq!((tile, plan.k_block, plan.fetch, plan.rows_first), ((8, 48), 784, true, false));
+    // B stays near: the processor's own prefetcher follows a panel.
+    let packed = PackedB::new(isa, MatRef::new(&zeros, 784, 128));
+    assert!(!Plan::packed(32, &packed, true).fetch);
+}
+
+fn refused(plan: impl Fn(&PackedB) -> Plan, b: impl Fn(&PackedB, Isa)) {
+    let isa = Isa::best();
+    let zeros = [0.0; 20];
+    let packed = PackedB::new(isa, MatRef::new(&zeros, 4, 5));
+    let _ = plan(&packed);
+    b(&packed, isa);
+}
+
+#[test]
+#[should_panic(expected = "planned InPlace")]
+fn panels_are_refused_where_a_matrix_was_planned() {
+    refused(
+        |_| Plan::new(Isa::best(), 3, 5, 4, true, true),
+        |packed, isa| {
+            let (zeros, mut c) = ([0.0; 12], Output::nan(3, 5, 0));
+            let a = MatRef::new(&zeros, 3, 4);
+            Gemm::new(isa, 3, 5, 4, true, true).run(a, packed, c.view(), Epilogue::Store);
+        },
+    );
+}
