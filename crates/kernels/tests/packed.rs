@@ -7,7 +7,7 @@ use common::matrix::Layout::{Columns, Rows, Spread};
 use common::matrix::Output;
 use common::product::{Case, Kind, STARTS};
 use common::{Random, bits, skip};
-use kernels::gemm::{self, Epilogue, Gemm, PackB, PackedB, Plan, Products, Start};
+use kernels::gemm::{Epilogue, Gemm, PackB, PackedB, Plan, Products, Right, Start, run};
 use kernels::{Activation, Isa, MatRef};
 
 /// Small and ragged; a panel that is filled up, one that is whole, one column more; cut in k, in columns; an A that
@@ -165,23 +165,44 @@ fn the_plan_for_w2s_forward_product_asks_for_the_next_panel() {
     assert!(!Plan::packed(32, &packed, true).fetch);
 }
 
-fn refused(plan: impl Fn(&PackedB) -> Plan, b: impl Fn(&PackedB, Isa)) {
-    let isa = Isa::best();
+/// Runs a product `[3, 4] x [4, 5]` as a plan says that is made for the panels: with these, or with the matrix.
+fn run_as(plan: impl Fn(&PackedB) -> Plan, in_panels: bool) {
     let zeros = [0.0; 20];
-    let packed = PackedB::new(isa, MatRef::new(&zeros, 4, 5));
-    let _ = plan(&packed);
-    b(&packed, isa);
+    let (a, b) = (MatRef::new(&zeros, 3, 4), MatRef::new(&zeros, 4, 5));
+    let packed = PackedB::new(Isa::best(), b);
+    let plan = plan(&packed);
+    let mut c = Output::nan(3, 5, 0);
+    let b = if in_panels { Right::from(&packed) } else { Right::from(b) };
+    run(Isa::best(), &plan, a, b, c.view(), Start::Zero, Epilogue::Store, &mut []);
 }
 
 #[test]
-#[should_panic(expected = "planned InPlace")]
+#[should_panic(expected = "planned InPlace in")]
 fn panels_are_refused_where_a_matrix_was_planned() {
-    refused(
-        |_| Plan::new(Isa::best(), 3, 5, 4, true, true),
-        |packed, isa| {
-            let (zeros, mut c) = ([0.0; 12], Output::nan(3, 5, 0));
-            let a = MatRef::new(&zeros, 3, 4);
-            Gemm::new(isa, 3, 5, 4, true, true).run(a, packed, c.view(), Epilogue::Store);
-        },
-    );
+    run_as(|_| Plan::new(Isa::best(), 3, 5, 4, true, true), true);
+}
+
+#[test]
+#[should_panic(expected = "planned Packed in")]
+fn a_matrix_is_refused_where_panels_were_planned() {
+    run_as(|packed| Plan::packed(3, packed, true), false);
+}
+
+#[test]
+#[should_panic(expected = "planned Packed in")]
+fn panels_of_another_width_are_refused() {
+    run_as(|packed| Plan { tile_cols: 2 * packed.width(), ..Plan::packed(3, packed, true) }, true);
+}
+
+#[test]
+#[should_panic(expected = "no whole panels")]
+fn parts_of_panels_are_refused() {
+    run_as(|packed| Plan { n_block: 3, ..Plan::packed(3, packed, true) }, true);
+}
+
+#[test]
+#[should_panic(expected = "MatRef[5, 4]")]
+fn a_matrix_of_another_shape_is_not_packed() {
+    let zeros = [0.0; 20];
+    PackedB::new(Isa::best(), MatRef::new(&zeros, 4, 5)).pack(MatRef::new(&zeros, 5, 4));
 }
