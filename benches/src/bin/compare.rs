@@ -79,7 +79,8 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
              the multiply-adds that the same threads reach from registers, measured in the same \
              rounds. `quiet`: the same in the quarter of the rounds in which `near` was fastest. `near`: \
              what a product reaches of that whose operands stay in the first-level cache. `packed`: ours \
-             finds B in panels, made once for all products, as weights may be kept. Ratios: medians and quartiles of the rounds' pairs.\n";
+             finds B in panels, made once for all products, as weights may be kept. Ratios: medians and \
+             quartiles of the rounds' pairs.\n";
     for team in teams {
         let before = interruptions::measure();
         let outcomes = ask(team, arguments)?;

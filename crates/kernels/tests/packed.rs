@@ -72,9 +72,10 @@ fn forced_blocks_of_panels_keep_the_bits() {
     for isa in Isa::available() {
         let (kind, start) = (Kind::BiasActivation(Activation::Relu), Start::FromC);
         let expected = bits(&case.run(isa, [Rows(0), Rows(0)], start, kind));
-        for choice in 0..32 {
+        for choice in 0..128 {
             let is = |bit: usize| choice >> bit & 1 == 1;
-            let c = case.run_packed(isa, [Rows(0), Rows(0)], start, kind, |a, b| {
+            let a = if is(6) { Columns(1) } else { Rows(0) };
+            let c = case.run_packed(isa, [a, Rows(0)], start, kind, |a, b| {
                 let own = Plan::packed(case.m, b, a.col_stride() == 1);
                 Plan {
                     k_block: if is(0) { case.k } else { 40 },
@@ -82,6 +83,8 @@ fn forced_blocks_of_panels_keep_the_bits() {
                     n_block: if is(2) { case.n } else { 2 * own.tile_cols },
                     rows_first: is(3),
                     fetch: is(4),
+                    rows_stay: is(5),
+                    pack_a: is(6),
                     ..own
                 }
             });
@@ -163,6 +166,65 @@ fn the_plan_for_w2s_forward_product_asks_for_the_next_panel() {
     // B stays near: the processor's own prefetcher follows a panel.
     let packed = PackedB::new(isa, MatRef::new(&zeros, 784, 128));
     assert!(!Plan::packed(32, &packed, true).fetch);
+}
+
+#[test]
+fn panels_without_elements_touch_nothing_and_empty_sums_are_where_they_start() {
+    let mut random = Random(44);
+    for isa in Isa::available() {
+        for shape in [[0, 5, 3], [5, 0, 3], [0, 0, 0], [0, 300, 0], [4, 60, 0]] {
+            let case = Case::whole(&mut random, shape);
+            for start in STARTS {
+                let run = |kind| {
+                    case.run_packed(isa, [Rows(0), Rows(0)], start, kind, |_, b| {
+                        Plan::packed(case.m, b, true)
+                    })
+                };
+                let expected = case.run(isa, [Rows(0), Rows(0)], start, Kind::Bias);
+                assert_eq!(run(Kind::Bias), expected, "{isa} {case}");
+                assert_eq!(run(Kind::Bias).len(), case.m * case.n);
+            }
+        }
+        // Views that are larger than any memory, without an element.
+        let zeros = [0.0; 1];
+        for (k, n) in [(0, usize::MAX), (usize::MAX, 0)] {
+            let packed = PackedB::new(isa, MatRef::with_strides(&zeros, k, n, 0, 0));
+            assert_eq!((packed.rows(), packed.cols()), (k, n));
+        }
+    }
+}
+
+/// A release build wraps, where a multiplication is not told not to.
+#[test]
+#[should_panic(expected = "capacity overflow")]
+fn a_view_larger_than_memory_is_not_packed() {
+    PackedB::new(Isa::best(), MatRef::with_strides(&[1.0], 2, usize::MAX, 0, 0));
+}
+
+#[test]
+#[should_panic(expected = "for avx2, in a product on avx512")]
+fn panels_for_other_tiles_are_refused() {
+    let (Some(avx2), Some(avx512)) = (Isa::by_name("avx2"), Isa::by_name("avx512")) else {
+        skip("no AVX-512");
+        panic!("for avx2, in a product on avx512");
+    };
+    let zeros = [0.0; 20];
+    let packed = PackedB::new(avx2, MatRef::new(&zeros, 4, 5));
+    let (a, mut c) = (MatRef::new(&zeros, 3, 4), Output::nan(3, 5, 0));
+    Products::new(avx512).run(a, &packed, c.view(), Start::Zero, Epilogue::Store);
+}
+
+/// A by columns, for which the transposed product would be computed: A would be read as panels.
+#[test]
+#[should_panic(expected = "through its transpose, of a B in panels")]
+fn panels_are_refused_by_a_product_through_its_transpose() {
+    let zeros = vec![0.0; 640];
+    let packed = PackedB::new(Isa::best(), MatRef::new(&zeros, 64, 10));
+    let plan = Plan { swap: true, ..Plan::packed(10, &packed, false) };
+    let (a, mut c) = (MatRef::new(&zeros, 64, 10).t(), Output::nan(10, 10, 0));
+    let mut scratch = vec![0.0; plan.scratch()];
+    let (start, epilogue) = (Start::Zero, Epilogue::Store);
+    run(Isa::best(), &plan, a, &packed, c.view(), start, epilogue, &mut scratch);
 }
 
 /// Runs a product `[3, 4] x [4, 5]` as a plan says that is made for the panels: with these, or with the matrix.

@@ -193,10 +193,10 @@ impl Product<'_, '_> {
             None => (at.b[1], 0),
         };
         let lines = (depth * tile_cols / LINE).div_ceil(at.tiles);
+        // As many lines in each of its rows; a few more than its part.
         let columns = lines.div_ceil(rows);
-        let step = columns * rows * LINE;
-        let from = panel.wrapping_add((at.above + index) * step).cast_const();
-        (Lines { from, row: columns * LINE, columns }, step)
+        let from = panel.wrapping_add((at.above + index) * lines * LINE).cast_const();
+        (Lines { from, row: columns * LINE, columns }, lines * LINE)
     }
 
     /// What they copy of the next block of B. What is no whole strip, or no whole vector, is copied at

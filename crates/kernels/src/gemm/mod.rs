@@ -3,8 +3,9 @@
 //! Reading order: [`Plan`] decides once a shape, by `rules`, with the tile that takes the fewest `cycles`;
 //! [`Gemm`] owns the plan and its scratch memory and runs it; `product` holds the loops around the tiles,
 //! `blocks` cuts what they go through; `tile` is the microkernel, `walk` its hot loop, `step` one k of it, and
-//! `turned` another for few rows; `pack` copies blocks for it, `packed` all of B for many products, `ahead` says what tiles copy for later ones;
-//! `swapped` computes a narrow result through its transpose; [`Team`] cuts a product for several threads.
+//! `turned` another for few rows; `pack` copies blocks for it, `packed` all of B for many products, `ahead`
+//! says what tiles do for later ones; `swapped` computes a narrow result through its transpose; [`Team`] cuts
+//! a product for several threads.
 
 mod ahead;
 mod blocks;
@@ -122,7 +123,7 @@ impl Products {
     /// Computes `C = epilogue(start + A B)`.
     ///
     /// # Panics
-    /// If the shapes disagree.
+    /// If the shapes disagree, or B is in panels for another instruction set.
     pub fn run<'b>(
         &mut self,
         a: MatRef<'_>,
@@ -132,6 +133,7 @@ impl Products {
         epilogue: Epilogue<'_>,
     ) {
         let b = b.into();
+        b.assert_for(self.isa);
         let (m, n, k) = (a.rows(), b.shape().1, a.cols());
         let layout = (a.col_stride() == 1, b.layout());
         let known = self
@@ -177,11 +179,11 @@ pub fn run<'b>(
     epilogue: Epilogue<'_>,
     scratch: &mut [f32],
 ) {
-    run_checked(isa, plan, a, b.into(), c, start, epilogue, scratch);
+    run_right(isa, plan, a, b.into(), c, start, epilogue, scratch);
 }
 
-/// As [`run`] says, after it has checked.
-fn run_checked(
+/// As [`run`] says: compiled once, for whatever becomes a [`Right`].
+fn run_right(
     isa: Isa,
     plan: &Plan,
     a: MatRef<'_>,
@@ -204,17 +206,16 @@ fn run_checked(
     assert!((a.rows(), a.cols()) == (m, k), "A is {a:?}; planned [{m}, {k}]");
     assert!(right.shape() == (k, n), "B is {right:?}; planned [{k}, {n}]");
     assert!((c.rows(), c.cols()) == (m, n), "C is {c:?}; planned [{m}, {n}]");
+    right.assert_for(isa);
     let as_planned = match right {
-        Right::Packed(b) => {
-            (PackB::Packed, b.width(), b.isa()) == (plan.pack_b, plan.tile_cols, isa)
-        }
+        Right::Packed(b) => (PackB::Packed, b.width()) == (plan.pack_b, plan.tile_cols),
         Right::Matrix(_) => plan.pack_b != PackB::Packed,
     };
     assert!(as_planned, "planned {:?} in {} columns: {right:?}", plan.pack_b, plan.tile_cols);
     let any = !matches!(plan.pack_b, PackB::InPlace | PackB::FirstTile | PackB::Ahead) || plan.swap;
     let by_rows = right.layout() != LayoutB::ByColumns;
     assert!(any || by_rows, "planned for contiguous rows: {right:?}");
-    let b = right.matrix();
+    let b = right.first();
     assert!(scratch.len() >= plan.scratch(), "scratch of {}: {}", plan.scratch(), scratch.len());
     plan.assert_consistent();
     match epilogue {

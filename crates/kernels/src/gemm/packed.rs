@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use super::pack;
-use super::rules;
+use super::cycles::round_up;
+use super::{pack, rules};
 use crate::simd::{Kernel, Simd};
 use crate::view::MatRef;
 use crate::{Aligned, Arena, Isa};
 
 /// A matrix `B` `[k, n]`, copied once into the panels that tiles read, for all products with it.
 ///
-/// A product that finds B so copies nothing and asks for each panel before it is needed, whatever the strides of
-/// the matrix were. Results have the bits of the product with the matrix itself.
+/// A product that finds B so copies nothing of it, whatever the strides of the matrix were; where B is large
+/// (1 MiB), and with AVX-512, tiles ask for each panel before it is needed. Results have the bits of the product with
+/// the matrix itself. One or two rows of A are multiplied as fast, or faster, without.
 ///
 /// ```text
 ///          width
@@ -30,6 +31,9 @@ pub struct PackedB {
 
 impl PackedB {
     /// A copy of `b`.
+    ///
+    /// # Panics
+    /// If there is no memory for it.
     pub fn new(isa: Isa, b: MatRef<'_>) -> Self {
         let bytes = b.rows().saturating_mul(b.cols()).saturating_mul(size_of::<f32>());
         let mut packed = Self::zeros(&mut Arena::for_bytes(bytes), isa, b.rows(), b.cols());
@@ -38,9 +42,13 @@ impl PackedB {
     }
 
     /// `[k, n]` zeros, in memory from `arena`.
+    ///
+    /// # Panics
+    /// If there is not enough.
     pub fn zeros(arena: &mut Arena, isa: Isa, k: usize, n: usize) -> Self {
         let width = rules::width_of_packed(isa, n, k);
-        let values = arena.zeros(n.next_multiple_of(width).saturating_mul(k));
+        // Saturating: a view with strides of zero may be larger than any memory.
+        let values = arena.zeros(round_up(n, width).saturating_mul(k));
         Self { isa, k, n, width, values }
     }
 
@@ -50,7 +58,9 @@ impl PackedB {
     /// If `b` is not `[k, n]`.
     pub fn pack(&mut self, b: MatRef<'_>) {
         assert!((b.rows(), b.cols()) == (self.k, self.n), "{b:?} for [{}, {}]", self.k, self.n);
-        self.isa.run(Pack { b, width: self.width, panels: &mut self.values });
+        if self.k > 0 && self.n > 0 {
+            self.isa.run(Pack { b, width: self.width, panels: &mut self.values });
+        }
     }
 
     /// Rows of B, `k`.
@@ -140,6 +150,13 @@ impl<'a> Right<'a> {
         }
     }
 
+    /// Panics if it lies in panels for other tiles.
+    pub(super) fn assert_for(self, isa: Isa) {
+        if let Self::Packed(b) = self {
+            assert!(b.isa == isa, "{b:?}, in a product on {isa}");
+        }
+    }
+
     /// How it lies, for the plan.
     pub(super) fn layout(self) -> rules::LayoutB {
         match self {
@@ -149,8 +166,8 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// Where the tiles begin: at the matrix, or at the first panel.
-    pub(super) fn matrix(self) -> MatRef<'a> {
+    /// Where the tiles begin: the matrix, or the first panel.
+    pub(super) fn first(self) -> MatRef<'a> {
         match self {
             Self::Matrix(b) => b,
             Self::Packed(b) => b.first_panel(),

@@ -62,7 +62,8 @@ pub struct Plan {
     /// columns before the next strip's.
     pub rows_first: bool,
     /// Whether tiles ask for the C of the next one while they sum, and, if all strips of a tile's rows
-    /// come first, for the rows of A that come next. Those that copy ahead do in any case.
+    /// come first, for the rows of A that come next; else, of a B in panels, for the next panel. Those that copy
+    /// ahead do in any case.
     pub fetch: bool,
     /// The instruction set that it is for.
     pub isa: Isa,
@@ -148,10 +149,12 @@ impl Plan {
             PackB::FirstTile => {
                 assert!(!rows_first, "panels of first tiles, for tiles to the right")
             }
-            PackB::Packed => assert!(
-                n_block >= n || n_block.is_multiple_of(tile_cols),
-                "blocks of {n_block} columns, no whole panels of {tile_cols}"
-            ),
+            PackB::Packed => {
+                // The transposed product would read A as panels.
+                assert!(!self.swap, "a product through its transpose, of a B in panels");
+                let whole = n_block >= n || n_block.is_multiple_of(tile_cols);
+                assert!(whole, "blocks of {n_block} columns, no whole panels of {tile_cols}");
+            }
             PackB::InPlace | PackB::Before => {}
         }
         let some = m == 0 || n == 0 || (m_block > 0 && n_block > 0 && k_block > 0);

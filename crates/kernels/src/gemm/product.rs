@@ -36,7 +36,7 @@ pub(super) struct Place {
     /// Whether this is the first block of B, which no tile has copied.
     pub first: bool,
     pub block: Block,
-    /// The next one with a block of B that tiles of this one may copy.
+    /// The next one with a block of B that tiles of this one may copy, or ask for.
     pub next: Option<Block>,
     pub strips: usize,
     pub rows: RowTiles,

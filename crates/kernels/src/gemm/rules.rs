@@ -61,7 +61,7 @@ const TILES_AHEAD: usize = 4;
 /// Columns of C up to which tiles of a B that stays near go down its strips, if these are longer runs: of more,
 /// each row begins on a page of its own.
 const COLUMN_C: usize = 256;
-/// Rows for which the panels of a packed B are chosen: what every height of a tile divides.
+/// Rows for which the panels of a packed B are chosen: the tallest tile of each width divides them.
 const ROWS_PACKED: usize = 120;
 /// Floats of B from which on a row of tiles lasts long enough to ask for the next rows of A and C. (With
 /// less: 8192x100x100 1.07 of the time.)
@@ -97,7 +97,7 @@ pub(super) fn plan(isa: Isa, m: usize, n: usize, k: usize, a_by_rows: bool, b: L
     let (tile_rows, tile_cols, pack_a) = (shape.tile_rows, shape.tile_cols, shape.pack_a);
     let k_block = balanced(k, shape.most_summands(pack_b).max(1));
     // Panels pass by a block of A that stays.
-    let passed = shape.far && pack_b == PackB::Packed;
+    let passed = shape.far && pack_b == PackB::Packed && !rows_first;
     let m_block = if pack_a || passed {
         let most = if pack_b == PackB::Ahead || passed { BLOCK_A_STAYS } else { BLOCK_A };
         round_up(balanced(m, (most / k_block.max(1)).max(tile_rows)), tile_rows)

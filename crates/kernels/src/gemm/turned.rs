@@ -42,9 +42,8 @@ impl<const MR: usize> Kernel for TurnedKernel<'_, MR> {
             let mut k = 0;
             while k < t.k {
                 let depth = S::LANES.min(t.k - k);
-                if t.b_row == 1 && (t.cols, depth) == (16, 16) {
-                    // Nothing is masked.
-                    s.transpose(t.b.add(k).cast(), b_col, 16, 16, to.cast(), S::LANES);
+                if t.b_row == 1 && (t.cols, depth) == (S::LANES, S::LANES) {
+                    s.transpose_whole(t.b.add(k), b_col, to, S::LANES);
                 } else if t.b_row == 1 {
                     s.transpose_block(t.b.add(k), b_col, t.cols, depth, to, S::LANES);
                 } else {

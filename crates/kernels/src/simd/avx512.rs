@@ -220,28 +220,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn transpose(
-        self,
-        from: *const u32,
-        from_stride: usize,
-        rows: usize,
-        cols: usize,
-        to: *mut u32,
-        to_stride: usize,
-    ) {
-        for i in (0..rows).step_by(16) {
-            for j in (0..cols).step_by(16) {
-                // SAFETY: the caller's, in blocks of sixteen by sixteen.
-                unsafe {
-                    let from = from.add(i * from_stride + j);
-                    let to = to.add(j * to_stride + i);
-                    transpose_16(from, from_stride, to, to_stride);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
     unsafe fn transpose_block(
         self,
         from: *const f32,
@@ -266,22 +244,25 @@ impl Simd for Avx512 {
             }
         }
     }
-}
 
-/// Transposes sixteen rows of sixteen words.
-///
-/// # Safety
-/// The processor has AVX-512 F; both blocks are valid.
-#[inline(always)]
-unsafe fn transpose_16(from: *const u32, from_stride: usize, to: *mut u32, to_stride: usize) {
-    // SAFETY: the caller's.
-    unsafe {
-        let mut r = [_mm512_setzero_si512(); 16];
-        for (i, row) in r.iter_mut().enumerate() {
-            *row = _mm512_loadu_si512(from.add(i * from_stride).cast());
-        }
-        for (j, column) in transposed(r).into_iter().enumerate() {
-            _mm512_storeu_si512(to.add(j * to_stride).cast(), column);
+    #[inline(always)]
+    unsafe fn transpose_whole(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // Nothing is masked.
+        // SAFETY: the caller's.
+        unsafe {
+            let mut r = [_mm512_setzero_si512(); 16];
+            for (i, row) in r.iter_mut().enumerate() {
+                *row = _mm512_loadu_si512(from.add(i * from_stride).cast());
+            }
+            for (j, column) in transposed(r).into_iter().enumerate() {
+                _mm512_storeu_si512(to.add(j * to_stride).cast(), column);
+            }
         }
     }
 }

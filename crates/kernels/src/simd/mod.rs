@@ -214,26 +214,6 @@ pub(crate) trait Simd: Copy {
         count
     }
 
-    /// Transposes words: `to[j * to_stride + i] = from[i * from_stride + j]`.
-    /// # Safety
-    /// Both are valid for `rows` by `cols`, each rounded up to sixteen.
-    unsafe fn transpose(
-        self,
-        from: *const u32,
-        from_stride: usize,
-        rows: usize,
-        cols: usize,
-        to: *mut u32,
-        to_stride: usize,
-    ) {
-        for j in 0..cols {
-            for i in 0..rows {
-                // SAFETY: the caller's.
-                unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
-            }
-        }
-    }
-
     /// Transposes up to `LANES` rows and columns: `to[j * to_stride + i] = from[i * from_stride + j]`.
     /// Nothing else is read or written.
     /// # Safety
@@ -253,6 +233,21 @@ pub(crate) trait Simd: Copy {
                 unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
             }
         }
+    }
+
+    /// The same of `LANES` rows and columns.
+    /// # Safety
+    /// `from` and `to` are valid for so many.
+    #[inline(always)]
+    unsafe fn transpose_whole(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.transpose_block(from, from_stride, Self::LANES, Self::LANES, to, to_stride) };
     }
 }
 

@@ -71,18 +71,19 @@ impl Weights {
 
     /// Those for one example, once more for many at a time.
     pub(crate) fn in_strips(&self) -> Self {
-        debug_assert_eq!(self.first.len(), 1, "weights for one example are one block");
+        let [(_, weights, biases)] = &self.first[..] else {
+            unreachable!("weights for one example are one block");
+        };
         let arena = &mut Arena::default();
-        let mut first = Vec::new();
-        for (_, weights, biases) in &self.first {
-            let count = weights.cols.div_ceil(STRIP);
-            for cols in (0..count).map(|i| share(weights.cols, QUANTUM, i, count)) {
-                let strip = weights.columns(arena, cols.clone());
-                first.push((cols.clone(), strip, biases.columns(arena, cols)));
-            }
-        }
+        let count = weights.cols.div_ceil(STRIP);
+        let strips = (0..count).map(|i| {
+            let cols = share(weights.cols, QUANTUM, i, count);
+            let strip = weights.columns(arena, cols.clone());
+            (cols.clone(), strip, biases.columns(arena, cols))
+        });
+        let first = strips.collect();
         let later = self.later.iter().map(|(matrix, biases)| {
-            let Matrix::Rows(rows) = matrix else { unreachable!("weights for one example") };
+            let Matrix::Rows(rows) = matrix else { unreachable!("which lie in rows") };
             (Matrix::panels(arena, rows.view()), biases.columns(arena, 0..biases.cols))
         });
         Self { first, later: later.collect() }

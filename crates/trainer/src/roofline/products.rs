@@ -182,6 +182,7 @@ impl Operands {
             };
             rest = others;
             let (a, b) = (a.row_range(rows.clone()), b.col_range(cols.clone()));
+            // The columns of the share: all of them, if it is of rows, which threads that work for long would share.
             let packed = (product.layout == Layout::PackedB).then(|| PackedB::new(isa, b));
             let mut gemm = match &packed {
                 Some(b) => Gemm::packed(rows.len(), b, a_col == 1),
