@@ -138,7 +138,7 @@ impl Search {
         if self.stretch.steps < STEPS {
             return;
         }
-        let Some(steps) = &mut self.steps else {
+        let Some(steps) = self.steps else {
             // The first steps find nothing in the caches.
             self.steps = Some([self.stretch.step(); IN_A_ROW]);
             self.stretch = Stretch::default();
@@ -149,21 +149,32 @@ impl Search {
         }
         let stretch = std::mem::take(&mut self.stretch);
         if self.threads == self.best {
-            steps.rotate_left(1);
-            steps[IN_A_ROW - 1] = stretch.step();
-            self.note_whether_fewer_may_do(&stretch);
-            if self.clock >= self.due {
-                self.threads = self.candidate();
-            }
-            return;
+            self.note(&stretch, steps);
+        } else {
+            self.judge(&stretch, steps);
         }
-        let spent = stretch.seconds + std::mem::take(&mut self.moving);
+    }
+
+    /// A stretch of the best, after others of these seconds a step: a trial may be due.
+    fn note(&mut self, stretch: &Stretch, mut steps: [f64; IN_A_ROW]) {
+        steps.rotate_left(1);
+        steps[IN_A_ROW - 1] = stretch.step();
+        self.steps = Some(steps);
+        self.note_whether_fewer_may_do(stretch);
+        if self.clock >= self.due {
+            self.threads = self.candidate();
+        }
+    }
+
+    /// A trial, after stretches of the best of these seconds a step: it becomes the best, or goes.
+    fn judge(&mut self, trial: &Stretch, steps: [f64; IN_A_ROW]) {
+        let spent = trial.seconds + std::mem::take(&mut self.moving);
         let upwards = self.threads > self.best;
-        let best = steps.iter().copied().fold(f64::INFINITY, f64::min);
-        if stretch.step() < BETTER * best {
+        let best = steps.into_iter().fold(f64::INFINITY, f64::min);
+        if trial.step() < BETTER * best {
             (self.best, self.failed) = (self.threads, 0);
-            *steps = [stretch.step(); IN_A_ROW];
-            self.note_whether_fewer_may_do(&stretch);
+            self.steps = Some([trial.step(); IN_A_ROW]);
+            self.note_whether_fewer_may_do(trial);
             // On this way, until it does not pay any more.
             self.upwards = upwards;
             let next = self.candidate();
