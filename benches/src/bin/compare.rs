@@ -48,11 +48,7 @@ fn main() -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds 0: expected 1 or more");
     ensure!(arguments.threads != Some(0), "--threads 0: expected 1 or more");
     match arguments.threads {
-        _ if arguments.grid => {
-            let threads = arguments.threads.unwrap_or(Machine::this().cores);
-            print!("{}", grid::table(threads, arguments.rounds));
-            Ok(())
-        }
+        _ if arguments.grid => report_grid(&arguments),
         Some(threads) if arguments.json => {
             // SAFETY: nothing above starts a thread.
             unsafe { set_matrixmultiply_threads(threads) };
@@ -63,18 +59,12 @@ fn main() -> Result<()> {
     }
 }
 
-/// Lets a process measure each team; prints the tables and writes them to a file.
+/// Lets a process measure each team.
 fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
     let machine = Machine::this();
     let mut teams = threads.map_or(vec![1, machine.cores], |threads| vec![threads]);
     teams.dedup();
-    let day = record::today();
-    let mut text = format!("# Matrix products, {day}\n\n");
-    text += &record::description(&machine, include_str!("../../../Cargo.lock"));
-    let wide = if arguments.wide { "--wide " } else { "" };
-    let team = threads.map_or(String::new(), |threads| format!("--threads {threads} "));
-    let rounds = arguments.rounds;
-    text += &format!("- `cargo run --release -p benches -- {wide}{team}--rounds {rounds}`\n\n");
+    let mut text = heading("Matrix products", &machine, arguments);
     text += "Rates in GFLOP/s: the median of the rounds, for ours with its quartiles. `of peak`: of \
              the multiply-adds that the same threads reach from registers, measured in the same \
              rounds. `quiet`: the same in the quarter of the rounds in which `near` was fastest. `near`: \
@@ -93,11 +83,44 @@ fn report(threads: Option<usize>, arguments: &Arguments) -> Result<()> {
             lost[0], lost[1]
         );
     }
+    let wide = if arguments.wide { "-wide" } else { "" };
+    publish(&text, &format!("{}{wide}", record::slug(&machine.processor)), arguments)
+}
+
+/// Measures a team against one thread.
+fn report_grid(arguments: &Arguments) -> Result<()> {
+    let machine = Machine::this();
+    let threads = arguments.threads.unwrap_or(machine.cores);
+    let mut text = heading("A team against one thread", &machine, arguments);
+    text += &format!(
+        "How many times as fast as one thread our product is on a team of up to {threads}: medians of pairs, each \
+         round over all shapes. `one thread`: the plan does not use more.\n\n"
+    );
+    text += &grid::table(threads, arguments.rounds);
+    publish(&text, "grid", arguments)
+}
+
+/// What was measured, where, and by which command.
+fn heading(title: &str, machine: &Machine, arguments: &Arguments) -> String {
+    let Arguments { rounds, threads, wide, grid, filter, .. } = arguments;
+    let kind = if *grid { "--grid " } else { "" };
+    let wide = if *wide { "--wide " } else { "" };
+    let filter = if filter.is_empty() { String::new() } else { format!("--filter '{filter}' ") };
+    let team = threads.map_or(String::new(), |threads| format!("--threads {threads} "));
+    format!(
+        "# {title}, {}\n\n{}\
+         - `cargo run --release -p benches -- {kind}{wide}{filter}{team}--rounds {rounds}`\n\n",
+        record::today(),
+        record::description(machine, include_str!("../../../Cargo.lock")),
+    )
+}
+
+/// Prints a text, and writes it to a file of the day if a folder is given.
+fn publish(text: &str, name: &str, arguments: &Arguments) -> Result<()> {
     print!("{text}");
     if let Some(folder) = &arguments.out {
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        let wide = if arguments.wide { "-wide" } else { "" };
-        let path = folder.join(format!("{day}-{}{wide}.md", record::slug(&machine.processor)));
+        let path = folder.join(format!("{}-{name}.md", record::today()));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         std::io::Write::write_all(&mut file, text.as_bytes())?;
         file.persist(&path).with_context(|| format!("writing {}", path.display()))?;
