@@ -133,11 +133,11 @@ pub fn geometric_mean(outcomes: &[&Outcome], belongs: impl Fn(&Outcome) -> bool)
 /// The least of the ratios to the best peer, and how many are less than 1.
 fn least(outcomes: &[&Outcome]) -> String {
     let ratio = |outcome: &&Outcome| outcome.best_peer().1.median;
-    let least = outcomes.iter().copied().min_by(|a, b| ratio(a).total_cmp(&ratio(b)));
-    let (name, least) = least.map_or(("none", f64::NAN), |least| (&*least.name, ratio(&least)));
+    let least = outcomes.iter().min_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    let least = least.expect("whoever has a mean has a least");
     let (less, all) =
         (outcomes.iter().filter(|outcome| ratio(outcome) < 1.0).count(), outcomes.len());
-    format!("Least: {least:.2}, {name}; less than 1: {less} of {all}.")
+    format!("Least: {:.2}, {}; less than 1: {less} of {all}.", ratio(least), least.name)
 }
 
 /// The Markdown table of one team's outcomes with the geometric means below it.

@@ -10,7 +10,7 @@ use common::{Random, bits, skip, sparse};
 use kernels::gemm::{Epilogue, Gemm, PackB, PackedB, Plan, Products, Right, Start, run};
 use kernels::{Activation, Isa, MatRef};
 
-/// Small and ragged; a panel that is filled up, one that is whole, one column more.
+/// Small and ragged; a panel that is filled up, one that is whole.
 #[cfg(miri)]
 const SHAPES: [[usize; 3]; 5] = [[1, 1, 1], [5, 29, 7], [6, 1, 20], [1, 30, 9], [3, 8, 4]];
 #[cfg(not(miri))]
@@ -24,7 +24,8 @@ const SHAPES: [[usize; 3]; 8] = [
     [1, 200, 300],
     [9, 2000, 12],
 ];
-/// Cut in k, in columns; an A that passes, that is packed. Unoptimized they take minutes.
+/// Cut in k and in rows; a column more than whole panels; an A that passes, that is packed. Unoptimized they take
+/// minutes.
 const LARGE: [[usize; 3]; 5] =
     [[32, 128, 784], [33, 50, 1100], [96, 530, 600], [101, 577, 530], [1030, 530, 513]];
 

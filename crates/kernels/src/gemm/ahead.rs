@@ -185,12 +185,10 @@ impl Product<'_, '_> {
     #[inline(always)]
     fn next_panel(&self, at: &Place, strip: usize, index: usize, rows: usize) -> (Lines, usize) {
         let Plan { tile_cols, k, .. } = *self.plan;
-        let (panel, depth) = match at.next {
-            _ if strip + 1 < at.strips => {
-                (at.b[0].wrapping_add((strip + 1) * tile_cols * k), at.block.depth())
-            }
-            Some(next) => (at.b[1], next.depth()),
-            None => (at.b[1], 0),
+        let (panel, depth) = if strip + 1 < at.strips {
+            (at.b[0].wrapping_add((strip + 1) * tile_cols * k), at.block.depth())
+        } else {
+            (at.b[1], at.next.map_or(0, |next| next.depth()))
         };
         let lines = (depth * tile_cols / LINE).div_ceil(at.tiles);
         // As many lines in each of its rows; a few more than its part.

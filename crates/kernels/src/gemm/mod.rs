@@ -64,7 +64,6 @@ pub enum Start {
 /// of [`Arena::on_large_pages`](crate::Arena::on_large_pages) do.
 #[derive(Clone, Debug)]
 pub struct Gemm {
-    isa: Isa,
     plan: Plan,
     scratch: Aligned,
 }
@@ -82,7 +81,7 @@ impl Gemm {
 
     fn of(plan: Plan) -> Self {
         let scratch = Aligned::zeros(plan.scratch());
-        Self { isa: plan.isa, plan, scratch }
+        Self { plan, scratch }
     }
 
     /// The plan.
@@ -101,7 +100,7 @@ impl Gemm {
         c: MatMut<'_>,
         epilogue: Epilogue<'_>,
     ) {
-        run(self.isa, &self.plan, a, b, c, Start::Zero, epilogue, &mut self.scratch);
+        run(self.plan.isa, &self.plan, a, b, c, Start::Zero, epilogue, &mut self.scratch);
     }
 }
 

@@ -89,8 +89,8 @@ impl Plan {
         let narrow = n > 0 && n <= 2 * isa.lanes() && 4 * n <= 3 * round_up(n, isa.lanes());
         let packed = matches!(b, LayoutB::Packed { .. });
         if narrow && !a_by_rows && m >= isa.lanes() && k >= SWAPPED_K && !packed {
-            let (b_by_rows, at_left) = (b == LayoutB::ByRows, LayoutB::by_rows(true));
-            let swapped = rules::plan(isa, n, m, k, !b_by_rows, at_left);
+            let b_by_rows = b == LayoutB::ByRows;
+            let swapped = rules::plan(isa, n, m, k, !b_by_rows, LayoutB::ByRows);
             let n_block = swapped.n_block.min(round_up(SWAPPED, swapped.tile_cols));
             Self { m, n, swap: true, n_block, b_by_rows, ..swapped }
         } else {

@@ -52,7 +52,7 @@ impl Origin {
     }
 
     /// Where in each row's parameters its elements lie.
-    fn rows(self) -> impl Iterator<Item = Range<usize>> {
+    fn ranges(self) -> impl Iterator<Item = Range<usize>> {
         let len = self.cols.saturating_sub(1) * self.col_stride + self.cols.min(1);
         let starts = self.rows.iter().map(move |row| self.at + row * self.row_stride);
         starts.map(move |start| start..start + len)
@@ -87,7 +87,7 @@ impl Block {
                 return Aligned::default();
             }
             let mut block = arena.zeros(rows * stride);
-            for (row, from) in block.chunks_exact_mut(stride.max(1)).zip(origin.rows()) {
+            for (row, from) in block.chunks_exact_mut(stride.max(1)).zip(origin.ranges()) {
                 let from = source[from].iter().step_by(origin.col_stride);
                 row.iter_mut().zip(from).for_each(|(x, from)| *x = *from);
             }
@@ -101,7 +101,7 @@ impl Block {
     /// Copies parameters and state back to where they came from.
     pub(crate) fn save(&self, parameters: &mut Parameters, state: &mut State) {
         let copy = |block: &[f32], target: &mut [f32]| {
-            for (row, to) in block.chunks_exact(self.stride.max(1)).zip(self.origin.rows()) {
+            for (row, to) in block.chunks_exact(self.stride.max(1)).zip(self.origin.ranges()) {
                 let to = target[to].iter_mut().step_by(self.origin.col_stride);
                 to.zip(row).for_each(|(to, x)| *to = *x);
             }

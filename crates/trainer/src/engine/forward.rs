@@ -83,7 +83,7 @@ impl Weights {
         });
         let first = strips.collect();
         let later = self.later.iter().map(|(matrix, biases)| {
-            let Matrix::Rows(rows) = matrix else { unreachable!("which lie in rows") };
+            let Matrix::Rows(rows) = matrix else { unreachable!("they lie in rows") };
             (Matrix::panels(arena, rows.view()), biases.columns(arena, 0..biases.cols))
         });
         Self { first, later: later.collect() }
